@@ -1,7 +1,6 @@
 # One virtual environment, `.venv`, made from nothing and kept up to date by every target that needs it.
 
 SHELL := /bin/bash
-.SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help demo test slow lint format types imports unit install clean
 
@@ -37,7 +36,7 @@ imports: $(ready) ## the layers of the package
 # The folder of the clone may have any name; the type checker sees it as `mixspec` through a link.
 types: $(ready) ## types
 	@mkdir -p .venv/src && ln -sfn "$(CURDIR)" .venv/src/mixspec
-	MYPYPATH=.venv/src $(python) -m mypy --package mixspec | sed 's|^\.venv/src/mixspec/||'
+	@set -o pipefail; MYPYPATH=.venv/src $(python) -m mypy --package mixspec | sed 's|^\.venv/src/mixspec/||'
 
 unit: $(ready) ## the tests that are not marked slow
 	$(python) -m pytest -n $(WORKERS)
