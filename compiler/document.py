@@ -1,0 +1,493 @@
+"""YAML text to plain Python values, with the place of every value and every key.
+
+One pass over the parser's events. Lines end at LF, CRLF or CR, as in an editor; columns count characters from 1, a byte
+order mark left out. An alias has the span of its own token; what lies inside an aliased value keeps the original's.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import islice
+from typing import NoReturn
+
+import yaml
+
+from .errors import Path, Problem, Span, SpecError
+from .scalars import NEWLINE, UNSAFE, UNWELCOME, NumberTooLarge, describe, remedy, resolve, unwelcome
+from .suggest import nearest
+
+CODES = {
+    "MX001": "the file cannot be read",
+    "MX002": "YAML syntax error",
+    "MX003": "a key given twice",
+    "MX004": "YAML tags are refused",
+    "MX005": "the document is too large, too deep or expands too far",
+    "MX006": "characters or encoding that a spec may not hold",
+    "MX007": "merge keys are refused",
+    "MX008": "more than one document in a file",
+    "MX009": "a mapping key that is no scalar",
+    "MX010": "the document is empty",
+    "MX011": "a number too large",
+}
+
+MAX_BYTES = 256 * 1024
+MAX_DEPTH = 50
+MAX_VALUES = 10_000
+MAX_LISTED = 20
+"""Bad characters reported one by one; a binary file would hold thousands."""
+
+START = Span(1, 1, 1, 1)
+
+_PARSER: Callable[[str], object] = yaml.cyaml.CParser if yaml.__with_libyaml__ else yaml.SafeLoader
+_ANCHOR = re.compile(r"&[^\s,\[\]{}]+[ \t]+(?=[^\s#])")
+_TAG = re.compile(r"(?:&\S+\s+)?(!\S*)")
+_TAB = re.compile(r" *\t")
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A parsed file: its values, and where each of them stands."""
+
+    source: str
+    text: str
+    data: object
+    spans: dict[Path, Span]
+    keys: dict[Path, Span]
+    inline: dict[Path, int]
+
+    def locate(self, path: Path) -> Span:
+        """The span of the value, or of the nearest value around it that exists."""
+        while path and path not in self.spans:
+            path = path[:-1]
+        return self.spans.get(path, START)
+
+    def locate_key(self, path: Path) -> Span:
+        """The span of the entry's key; of the value where there is no key."""
+        return self.keys.get(path) or self.locate(path)
+
+    def token(self, path: Path, offset: int, length: int) -> Span:
+        """Part of a string value; the whole value where its text is not what the file shows."""
+        span, skip = self.locate(path), self.inline.get(path)
+        if skip is None or offset < 0 or offset + length > span.end_column - span.column - 2 * skip:
+            return span
+        return span.within(skip + offset, length)
+
+
+def load(text: str | bytes, source: str = "<string>") -> Document:
+    """Parse one document; raises `SpecError` with every problem that can be found."""
+    if len(text) > MAX_BYTES or (isinstance(text, str) and len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES):
+        raise _error(source, "MX005", f"the file is larger than {MAX_BYTES // 1024} KiB", "a spec is one page")
+    clean = _decode(text, source) if isinstance(text, bytes) else text
+    clean = clean.removeprefix("\ufeff")
+    _check_characters(clean, source)
+    return _Builder(clean, source).build()
+
+
+def read(path: pathlib.Path, source: str | None = None) -> Document:
+    """Read and parse a file, never more of it than a spec may hold."""
+    name = str(path) if source is None else source
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise _error(name, "MX001", "no such file", _near(path)) from None
+    except IsADirectoryError:
+        raise _error(name, "MX001", "this is a folder, not a file", "name one file in it") from None
+    except OSError as error:
+        raise _error(name, "MX001", f"cannot be read: {(error.strerror or 'unknown reason').lower()}") from None
+    except ValueError:
+        raise _error(name, "MX001", "not a possible file name") from None
+    return load(content, name)
+
+
+def _near(path: pathlib.Path) -> str:
+    try:
+        names = [entry.name for entry in islice(path.parent.iterdir(), 1000)]
+    except OSError:
+        return f"there is no folder {path.parent}"
+    near = nearest(path.name, names)
+    return f"did you mean {' or '.join(near)}?" if near else ""
+
+
+def _error(source: str, code: str, what: str, hint: str = "", span: Span = START) -> SpecError:
+    return SpecError(Problem(code, what, hint, (), span, source))
+
+
+def _decode(data: bytes, source: str) -> str:
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise _error(source, "MX006", "the file is UTF-16", "save it as UTF-8")
+    return data.decode("utf-8", "surrogateescape")
+
+
+def _check_characters(text: str, source: str) -> None:
+    if not UNWELCOME.search(text):
+        return
+    if "\0" in text:
+        text = text[: text.index("\0") + 1]
+    found = islice(unwelcome(text), MAX_LISTED)
+    raise SpecError(*(Problem("MX006", describe(c), remedy(c), (), span, source) for c, span in found))
+
+
+@dataclass(slots=True)
+class _Frame:
+    """A mapping or list still open. In a mapping, ``key`` is set while its value is awaited."""
+
+    path: Path
+    value: dict | list
+    start: tuple[int, int]
+    is_mapping: bool
+    is_key: bool
+    key: str | None = None
+
+
+class _Builder:
+    """Values and spans out of the event stream."""
+
+    def __init__(self, text: str, source: str) -> None:
+        self.text, self.source = text, source
+        self.data: object = None
+        self.spans: dict[Path, Span] = {}
+        self.keys: dict[Path, Span] = {}
+        self.inline: dict[Path, int] = {}
+        self.problems: list[Problem] = []
+        self.stack: list[_Frame] = []
+        self.anchors: dict[str, tuple[Path, object, str | None]] = {}
+        self.last = START
+        self.count = self.documents = 0
+
+    def build(self) -> Document:
+        self.walk()
+        if not self.problems and self.is_empty():
+            self.note("MX010", "the document is empty", "a spec starts with 'name: ...'", START)
+        if self.problems:
+            raise SpecError(*self.problems)
+        return Document(self.source, self.text, self.data, self.spans, self.keys, self.inline)
+
+    def is_empty(self) -> bool:
+        root = self.spans.get(())
+        return self.data is None and (root is None or (root.line, root.column) == (root.end_line, root.end_column))
+
+    def walk(self) -> None:
+        handlers = {
+            yaml.ScalarEvent: self.scalar,
+            yaml.AliasEvent: self.alias,
+            yaml.MappingStartEvent: self.open_mapping,
+            yaml.SequenceStartEvent: self.open_list,
+            yaml.MappingEndEvent: self.close,
+            yaml.SequenceEndEvent: self.close,
+            yaml.DocumentStartEvent: self.document,
+        }
+        next_event = _PARSER(self.text).get_event
+        kind = None
+        while kind is not yaml.StreamEndEvent:
+            try:
+                event = next_event()
+            except yaml.MarkedYAMLError as error:
+                self.stop(*explain(error, self.text))
+            except (yaml.YAMLError, ValueError, OverflowError):
+                # The pure-Python parser lets a few bad escapes and directives through to int() and chr().
+                self.stop("MX002", "this cannot be read as YAML", "look for a bad escape in quotes", self.last)
+            kind = type(event)
+            if kind in handlers:
+                handlers[kind](event)
+
+    # Complaints
+
+    def note(self, code: str, what: str, hint: str, span: Span, where: Path = ()) -> None:
+        self.problems.append(Problem(code, what, hint, where, span, self.source))
+
+    def stop(self, code: str, what: str, hint: str, span: Span, where: Path = ()) -> NoReturn:
+        self.note(code, what, hint, span, where)
+        raise SpecError(*self.problems) from None
+
+    # Events
+
+    def document(self, event: yaml.Event) -> None:
+        self.documents += 1
+        if self.documents > 1:
+            hint = "a file holds one document; put the rest in a file of its own"
+            self.stop("MX008", "a second document starts here", hint, _span(event))
+
+    def scalar(self, event: yaml.ScalarEvent) -> None:
+        span, skip = self.scalar_span(event)
+        self.last = span
+        if skip is None:
+            self.check_escapes(event.value, span)
+        frame = self.stack[-1] if self.stack else None
+        if frame is not None and frame.key is None and frame.is_mapping:
+            return self.key(event, span, frame)
+        path = self.here()
+        self.tally(span)
+        self.spans[path] = span
+        if skip is not None:
+            self.inline[path] = skip
+        value = event.value if event.style else self.resolve(event.value, span, path)
+        if event.tag:
+            self.refuse_tag(event, path)
+        if event.anchor:
+            self.anchors[event.anchor] = path, value, event.value
+        self.put(value)
+
+    def check_escapes(self, text: str, span: Span) -> None:
+        bad = UNSAFE.search(text)
+        if bad:
+            self.note("MX006", f"an escape for {describe(bad[0])}", "remove it", span)
+
+    def resolve(self, text: str, span: Span, path: Path) -> object:
+        try:
+            return resolve(text)
+        except NumberTooLarge as error:
+            self.note("MX011", str(error), "quote it if it is text", span, path)
+            return None
+
+    def key(self, event: yaml.ScalarEvent, span: Span, frame: _Frame) -> None:
+        text = event.value
+        if event.tag:
+            self.refuse_tag(event, frame.path)
+        if event.anchor:
+            self.anchors[event.anchor] = (), text, text
+        if not event.style and text in ("<<", ""):
+            self.refuse_plain_key(text, span)
+        self.take_key(text, span)
+
+    def refuse_plain_key(self, text: str, span: Span) -> None:
+        if text:
+            self.note("MX007", "merge key '<<'", "write the fields out; a spec is complete on one page", span)
+        else:
+            self.note("MX009", "a key is missing before ':'", "write 'key: value'", span)
+
+    def take_key(self, text: str, span: Span) -> None:
+        frame = self.stack[-1]
+        frame.key = text
+        path = (*frame.path, text)
+        if text not in frame.value:
+            self.keys[path] = span
+            return
+        first = self.keys[path].line if path in self.keys else span.line
+        lines = f"lines {first} and {span.line}" if first != span.line else f"twice on line {first}"
+        self.note("MX003", f"key {_short(text)} given twice, {lines}", "keep one of them", span, path)
+
+    def alias(self, event: yaml.AliasEvent) -> None:
+        span = self.last = _span(event)
+        if event.anchor not in self.anchors:
+            hint = "text that starts with * needs quotes"
+            self.stop("MX002", f"alias *{event.anchor} has no anchor above", hint, span)
+        origin, value, text = self.anchors[event.anchor]
+        if any(frame.value is value for frame in self.stack):
+            self.stop("MX005", f"alias *{event.anchor} holds itself", "write the value out", span)
+        if self.wants_key():
+            return self.alias_key(text, span)
+        path = self.here()
+        self.spans[path] = span
+        self.put(self.copy(value, origin, path, span))
+
+    def alias_key(self, text: str | None, span: Span) -> None:
+        if text is None:
+            self.refuse_key(span)
+        self.take_key("" if text is None else text, span)
+
+    def copy(self, value: object, old: Path, new: Path, span: Span) -> object:
+        """The anchored value again, with the original's spans under the alias's path."""
+        self.tally(span)
+        if not isinstance(value, (dict, list)):
+            return value
+        self.check_depth(new, span)
+        pairs = value.items() if isinstance(value, dict) else enumerate(value)
+        copies = {name: self.copy_entry(child, (*old, name), (*new, name), span) for name, child in pairs}
+        return copies if isinstance(value, dict) else list(copies.values())
+
+    def copy_entry(self, child: object, old: Path, new: Path, span: Span) -> object:
+        self.spans[new] = self.spans.get(old, span)
+        if old in self.keys:
+            self.keys[new] = self.keys[old]
+        if old in self.inline:
+            self.inline[new] = self.inline[old]
+        return self.copy(child, old, new, span)
+
+    def open_mapping(self, event: yaml.MappingStartEvent) -> None:
+        self.open(event, {})
+
+    def open_list(self, event: yaml.SequenceStartEvent) -> None:
+        self.open(event, [])
+
+    def open(self, event: yaml.CollectionStartEvent, value: dict | list) -> None:
+        span, is_key = _span(event), self.wants_key()
+        path = (*self.stack[-1].path, "?") if is_key else self.here()
+        if is_key:
+            self.refuse_key(span)
+        if event.tag:
+            self.refuse_tag(event, path)
+        self.tally(span)
+        self.check_depth(path, span)
+        if event.anchor:
+            self.anchors[event.anchor] = path, value, None
+        start = span.line, span.column + self.anchor_width(event)
+        self.stack.append(_Frame(path, value, start, isinstance(value, dict), is_key))
+
+    def close(self, event: yaml.CollectionEndEvent) -> None:
+        frame = self.stack.pop()
+        if event.end_mark.index > event.start_mark.index:
+            # Only a bracket has an end of its own; a block ends where its last value does.
+            self.last = _span(event)
+        self.spans[frame.path] = Span(*frame.start, self.last.end_line, self.last.end_column)
+        if frame.is_key:
+            self.stack[-1].key = "?"
+        else:
+            self.put(frame.value)
+
+    # The walk's position
+
+    def wants_key(self) -> bool:
+        frame = self.stack[-1] if self.stack else None
+        return frame is not None and frame.key is None and frame.is_mapping
+
+    def here(self) -> Path:
+        if not self.stack:
+            return ()
+        frame = self.stack[-1]
+        return (*frame.path, len(frame.value) if frame.key is None else frame.key)
+
+    def put(self, value: object) -> None:
+        if not self.stack:
+            self.data = value
+            return
+        frame = self.stack[-1]
+        if frame.key is None:
+            frame.value.append(value)
+        else:
+            frame.value[frame.key] = value
+            frame.key = None
+
+    def tally(self, span: Span) -> None:
+        self.count += 1
+        if self.count > MAX_VALUES:
+            self.stop("MX005", f"more than {MAX_VALUES} values, aliases expanded", "a spec is one page", span)
+
+    def check_depth(self, path: Path, span: Span) -> None:
+        if len(path) >= MAX_DEPTH:
+            self.stop("MX005", f"nested more than {MAX_DEPTH} deep", "a spec needs five levels", span)
+
+    # Refusals
+
+    def refuse_key(self, span: Span) -> None:
+        hint = "a key is one word or number; text that starts with [ or { needs quotes"
+        self.note("MX009", "a mapping or list as a key", hint, span)
+
+    def refuse_tag(self, event: yaml.NodeEvent, where: Path) -> None:
+        found, mark = _TAG.match(self.text, event.start_mark.index), event.start_mark
+        start = _after(mark, self.text[mark.index : found.start(1)])
+        tag = found[1]
+        span = Span(*start, start[0], start[1] + len(tag))
+        self.note("MX004", f"tag {_short(tag)}", "remove it; text that starts with ! needs quotes", span, where)
+
+    # Marks
+
+    def anchor_width(self, event: yaml.NodeEvent) -> int:
+        """Characters of ``&name`` before the value, where both stand on one line."""
+        found = _ANCHOR.match(self.text, event.start_mark.index) if event.anchor else None
+        return found.end() - found.start() if found else 0
+
+    def scalar_span(self, event: yaml.ScalarEvent) -> tuple[Span, int | None]:
+        """The span, and how far into it the value's text starts; none where the text is folded or escaped."""
+        start, end = event.start_mark, event.end_mark
+        line, column, end_column = start.line + 1, start.column + 1, end.column + 1
+        if event.anchor:
+            column += self.anchor_width(event)
+        if line != end.line + 1:
+            return Span(line, column, *self.multiline_end(event)), None
+        quotes = end_column - column - len(event.value)
+        exact = quotes == (2 if event.style else 0) and not event.tag
+        return Span(line, column, line, end_column), quotes // 2 if exact else None
+
+    def multiline_end(self, event: yaml.ScalarEvent) -> tuple[int, int]:
+        """A block scalar's mark lies on the next value, past blank lines and comments."""
+        start, end = event.start_mark, event.end_mark
+        if event.style not in ("|", ">"):
+            return end.line + 1, end.column + 1
+        return _after(start, self.text[start.index : end.index].rstrip())
+
+
+def _after(mark: yaml.Mark, passed: str) -> tuple[int, int]:
+    """Line and column where ``passed`` ends when it starts at the mark."""
+    ends = [match.end() for match in NEWLINE.finditer(passed)]
+    if not ends:
+        return mark.line + 1, mark.column + 1 + len(passed)
+    return mark.line + 1 + len(ends), len(passed) - ends[-1] + 1
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 40 else f"{text[:37]}...")
+
+
+def _span(event: yaml.Event) -> Span:
+    start, end = event.start_mark, event.end_mark
+    return Span(start.line + 1, start.column + 1, end.line + 1, end.column + 1)
+
+
+# The parser's messages, by a part common to libyaml's and PyYAML's, said again in the words of a spec's author.
+_SYNTAX = (
+    ("mapping values", "':' is not allowed here", "quote text that holds ': ', indent the keys of one mapping alike"),
+    ("sequence entries", "a list item '- ' is not allowed here", "start the list on a line of its own"),
+    ("mapping keys", "a key is not allowed here", "start the mapping on a line of its own"),
+    ("expected ':'", "no ':' after this key", "write 'key: value', or indent the line under the one above"),
+    ("unexpected end of stream", "a quote that is never closed", "close it with the quote character that opens it"),
+    ("unexpected document", "a quote that is never closed", "close it with the quote character that opens it"),
+    ("',' or ']'", "expected ',' or ']'", "quote text that holds commas or brackets"),
+    ("',' or '}'", "expected ',' or '}'", "quote text that holds commas or braces"),
+    ("escape", "unknown escape in a double-quoted text", "write \\\\ for a backslash, or use single quotes"),
+    ("alphabetic or numeric", "expected a name after & or *", "quote text that starts with & or *"),
+    ("cannot start any token", "a value cannot start with this character", "put the text in quotes"),
+    ("document start", "expected the end of the file", "a file holds one document, and options (%) stand above '---'"),
+    ("node content", "expected a value here", "write the value, or null"),
+    ("directive", "a line that starts with % and is no option", "remove the line"),
+    ("incompatible", "another version of YAML", "remove the %YAML line"),
+    ("line break", "text after | or > must start on a line of its own", "or put the text in quotes"),
+    ("indentation indicator", "expected a line end after | or >", "start the text on a line of its own"),
+    ("'-' indicator", "expected another '- item' here", "indent the items of one list alike"),
+    ("expected key", "expected another 'key: value' here", "indent keys of one mapping alike, quote text as a whole"),
+    ("block end", "this line does not fit those above", "indent the lines of one mapping or list alike"),
+    ("tag", "a YAML tag", "remove it; text that starts with ! needs quotes"),
+)
+_AT_OPENING = frozenset({"expected ':'", "unexpected end of stream", "unexpected document", "alphabetic or numeric"})
+
+
+def explain(error: yaml.MarkedYAMLError, text: str) -> tuple[str, str, str, Span]:
+    """Code, what, hint and place of a syntax error."""
+    said = error.problem or error.context or "this cannot be read as YAML"
+    tab = _tab_at(error.problem_mark, text)
+    if tab and "end of stream" not in said:
+        return "MX002", "a tab in the indentation", "indent with spaces", tab
+    found = next((row for row in _SYNTAX if row[0] in f"{said} {error.context or ''}"), (said, said, ""))
+    needle, what, hint = found
+    span = _error_span(error, needle in _AT_OPENING, text)
+    if needle.startswith("',' or") and error.context_mark:
+        what += f" to close the bracket of {error.context_mark.line + 1}:{error.context_mark.column + 1}"
+    return "MX004" if needle == "tag" else "MX002", what, hint, span
+
+
+def _tab_at(mark: yaml.Mark | None, text: str) -> Span | None:
+    if mark is None:
+        return None
+    found = _TAB.match(text, _line_start(mark, text))
+    if not found:
+        return None
+    column = found.end() - found.start()
+    return Span(mark.line + 1, column, mark.line + 1, column + 1)
+
+
+def _line_start(mark: yaml.Mark, text: str) -> int:
+    return max(text.rfind("\n", 0, mark.index), text.rfind("\r", 0, mark.index)) + 1
+
+
+def _error_span(error: yaml.MarkedYAMLError, at_opening: bool, text: str) -> Span:
+    mark = error.context_mark if at_opening and error.context_mark else error.problem_mark or error.context_mark
+    if mark is None:
+        return START
+    if mark.index < len(text):
+        return Span(mark.line + 1, mark.column + 1, mark.line + 1, mark.column + 2)
+    # libyaml puts the end of the stream on a line after the last, even when no line end follows.
+    lines = NEWLINE.split(text)
+    return Span(len(lines), len(lines[-1]) + 1, len(lines), len(lines[-1]) + 1)
