@@ -1,0 +1,1 @@
+"""The few operators torch lacks, each a `torch.library` operator: window aggregation and global convolution."""
