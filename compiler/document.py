@@ -377,11 +377,17 @@ class _Builder:
         self.note("MX009", "a mapping or list as a key", hint, span)
 
     def refuse_tag(self, event: yaml.NodeEvent, where: Path) -> None:
-        found, mark = _TAG.match(self.text, event.start_mark.index), event.start_mark
-        start = _after(mark, self.text[mark.index : found.start(1)])
-        tag = found[1]
-        span = Span(*start, start[0], start[1] + len(tag))
+        tag, span = self.tag_token(event)
         self.note("MX004", f"tag {_short(tag)}", "remove it; text that starts with ! needs quotes", span, where)
+
+    def tag_token(self, event: yaml.NodeEvent) -> tuple[str, Span]:
+        mark = event.start_mark
+        found = _TAG.match(self.text, mark.index)
+        if not found:
+            # A comment stands between anchor and tag.
+            return event.tag, Span(mark.line + 1, mark.column + 1, mark.line + 1, mark.column + 2)
+        line, column = _after(mark, self.text[mark.index : found.start(1)])
+        return found[1], Span(line, column, line, column + len(found[1]))
 
     # Marks
 
@@ -398,6 +404,10 @@ class _Builder:
             column += self.anchor_width(event)
         if line != end.line + 1:
             return Span(line, column, *self.multiline_end(event)), None
+        if column == 1 and start.index >= len(self.text):
+            # libyaml puts an empty value at the end of the stream on a line after the last.
+            line, column = self.last.end_line, self.last.end_column
+            return Span(line, column, line, column), 0
         quotes = end_column - column - len(event.value)
         exact = quotes == (2 if event.style else 0) and not event.tag
         return Span(line, column, line, end_column), quotes // 2 if exact else None

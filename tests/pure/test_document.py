@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from mixspec.compiler import document
 from mixspec.compiler.document import CODES, MAX_BYTES, Document, load, read
 from mixspec.compiler.errors import Path, Problem, Span, SpecError
+from mixspec.compiler.scalars import NEWLINE
 
 
 def problems(text: str | bytes) -> tuple[Problem, ...]:
@@ -73,6 +74,7 @@ REFUSED = {
         ("MX004", 1, 4), ("MX004", 2, 4), ("MX004", 3, 7), ("MX004", 4, 4), ("MX004", 5, 1),
     ],
     "a: !e!x 1": [("MX004", 1, 4)],
+    "a: &x # note\n  !foo b": [("MX004", 1, 4)],
     "[" * 60: [("MX005", 1, 51)],
     "a: &a [1, *a]": [("MX005", 1, 11)],
     "a: &a [" + "x," * 60 + "]\nb: &b [" + "*a," * 60 + "]\nc: [*b,\n *b]": [("MX005", 4, 2)],
@@ -167,6 +169,11 @@ def test_spans_of_values_and_keys() -> None:
     }  # fmt: skip
     assert doc.keys["list", 0, "b"] == Span(4, 5, 4, 6)
     assert ("list", 1) not in doc.inline
+
+
+@pytest.mark.usefixtures("parser")
+def test_a_missing_value_at_the_end_stays_on_the_last_line() -> None:
+    assert load("? ab").locate(("ab",)) == Span(1, 5, 1, 5)
 
 
 def test_locate_never_fails() -> None:
@@ -297,5 +304,7 @@ def test_arbitrary_input_raises_nothing_else(pure: bool, text: str | bytes) -> N
             assert error.problems and all(p.span and p.source == "x" and p.code in CODES for p in error.problems)
             assert "\n" not in str(error.problems[0])
             return
+    lines = len(NEWLINE.split(doc.text))
+    assert all(1 <= span.line <= span.end_line <= lines for span in doc.spans.values())
     assert set(doc.inline) <= set(doc.spans)
     assert () in doc.spans and set(doc.keys) <= set(doc.spans)
