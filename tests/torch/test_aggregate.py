@@ -1,0 +1,263 @@
+"""Aggregation over a window against a reference that spells out every tap, values and gradients, in float64."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.nn.functional import conv2d, pad
+from torch.utils.flop_counter import FlopCounterMode
+
+from mixspec.compiler.ops.aggregate import aggregate, aggregate_decomposed
+
+
+def reference(x: Tensor, maps: Tensor, kernel: int, stride: int) -> Tensor:
+    """Tap by tap: shift the padded input, weigh it by that tap's plane of the map, add."""
+    (b, c, h, w), heads = x.shape, maps.shape[1] // kernel**2
+    ho, wo, low = (h - 1) // stride + 1, (w - 1) // stride + 1, kernel // 2
+    padded = pad(x, (low, kernel + stride, low, kernel + stride))
+    planes = maps.expand(b, -1, ho, wo).unflatten(1, (heads, kernel**2))
+    total = x.new_zeros(b, c, ho, wo)
+    for u, (dy, dx) in enumerate(product(range(kernel), repeat=2)):
+        shifted = padded[:, :, dy : dy + stride * ho : stride, dx : dx + stride * wo : stride]
+        total = total + shifted * planes[:, :, u].repeat_interleave(c // heads, dim=1)
+    return total
+
+
+def double(*shape: int) -> Tensor:
+    return torch.randn(*shape, dtype=torch.float64, requires_grad=True)
+
+
+def assert_same(actual: Tensor, expected: Tensor, leaves: tuple[Tensor, ...]) -> None:
+    """The same values and the same gradient with respect to every leaf."""
+    torch.testing.assert_close(actual, expected)
+    weight = torch.randn_like(expected)
+    gradients = [torch.autograd.grad(y, leaves, weight) for y in (actual, expected)]
+    torch.testing.assert_close(*gradients)
+
+
+def map_shape(kind: str, batch: int, channels: int, out: tuple[int, int]) -> tuple[int, ...]:
+    return {
+        "position": (batch, channels, *out),
+        "position, one for all images": (1, channels, *out),
+        "image": (batch, channels, 1, 1),
+        "static": (1, channels, 1, 1),
+    }[kind]
+
+
+KINDS = ["position", "position, one for all images", "image", "static"]
+sizes = st.tuples(st.integers(1, 9), st.integers(1, 9))
+
+
+@settings(max_examples=60, deadline=None)
+@given(sizes, st.integers(1, 6), st.integers(1, 3), st.integers(1, 3), st.integers(1, 3), st.sampled_from(KINDS))
+def test_equals_the_definition(size, kernel, stride, heads, batch, kind):
+    torch.manual_seed(0)
+    out = tuple(-(-n // stride) for n in size)
+    x, maps = double(batch, heads * 2, *size), double(*map_shape(kind, batch, heads * kernel**2, out))
+    assert_same(aggregate(x, maps, kernel=kernel, stride=stride), reference(x, maps, kernel, stride), (x, maps))
+
+
+@settings(max_examples=60, deadline=None)
+@given(sizes, st.integers(1, 5), st.integers(1, 3), st.integers(1, 3), st.integers(1, 3), st.booleans(), st.booleans())
+def test_decomposed_equals_the_map_built_by_a_convolution(size, kernel, stride, heads, batch, per_head, one_alpha):
+    torch.manual_seed(0)
+    groups, base = heads if per_head else 1, 3
+    out = tuple(-(-n // stride) for n in size)
+    x, alpha = double(batch, heads * 2, *size), double(1 if one_alpha else batch, groups * base, *out)
+    bank, position = double(heads * kernel**2, base, 1, 1), double(heads * kernel**2)
+    actual = aggregate_decomposed(x, alpha, bank, position, kernel=kernel, stride=stride)
+    maps = conv2d(alpha, bank, position, groups=groups)
+    assert_same(actual, reference(x, maps, kernel, stride), (x, alpha, bank, position))
+
+
+@pytest.mark.parametrize("size", [(7, 7), (14, 14), (50, 28)])
+@pytest.mark.parametrize(("kernel", "channels"), [(7, 16), (9, 4)])
+def test_every_form_and_block_size_agrees(size, kernel, channels):
+    torch.manual_seed(0)
+    heads, base = 3, 5
+    x, alpha = double(2, heads * channels, *size), double(2, base, *size)
+    bank, position = double(heads * kernel**2, base, 1, 1), double(heads * kernel**2)
+    maps = conv2d(alpha, bank, position).detach().requires_grad_()
+    assert_same(aggregate(x, maps, kernel=kernel), reference(x, maps, kernel, 1), (x, maps))
+    actual = aggregate_decomposed(x, alpha, bank, position, kernel=kernel)
+    assert_same(actual, reference(x, conv2d(alpha, bank, position), kernel, 1), (x, alpha, bank, position))
+
+
+def test_decomposed_without_position_encoding():
+    x, alpha, bank = double(2, 4, 5, 6), double(2, 3, 5, 6), double(18, 3, 1, 1)
+    actual = aggregate_decomposed(x, alpha, bank, None, kernel=3)
+    assert_same(actual, reference(x, conv2d(alpha, bank), 3, 1), (x, alpha, bank))
+
+
+def test_static_kernels_may_come_as_heads_by_kernel():
+    x, kernels = double(2, 6, 5, 4), double(3, 3, 3)
+    assert_same(aggregate(x, kernels, kernel=3), reference(x, kernels.reshape(1, 27, 1, 1), 3, 1), (x, kernels))
+
+
+@pytest.mark.parametrize("shape", [(2, 18, 3, 2), (2, 18, 1, 1)])
+def test_gradcheck(shape):
+    x, maps = double(2, 4, 5, 4), double(*shape)
+    assert torch.autograd.gradcheck(lambda x, maps: aggregate(x, maps, kernel=3, stride=2), (x, maps))
+
+
+def test_gradcheck_decomposed():
+    leaves = double(2, 4, 3, 4), double(2, 4, 3, 4), double(18, 2, 1, 1), double(18)
+    assert torch.autograd.gradcheck(lambda *leaves: aggregate_decomposed(*leaves, kernel=3), leaves)
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")  # of opcheck's own making
+@pytest.mark.parametrize("channels_last", [False, True])
+@pytest.mark.parametrize("needs", [(True, True), (True, False), (False, True)])
+def test_opcheck(channels_last, needs):
+    x, maps = torch.randn(2, 4, 6, 4), torch.randn(2, 18, 3, 2)
+    x = x.to(memory_format=torch.channels_last) if channels_last else x
+    x, maps = x.requires_grad_(needs[0]), maps.requires_grad_(needs[1])
+    torch.library.opcheck(torch.ops.mixspec.aggregate, (x, maps, 3, 2))
+    bank = torch.randn(18, 5, 1, 1, requires_grad=needs[1])
+    alpha = torch.randn(2, 5, 3, 2).to(memory_format=torch.channels_last)
+    torch.library.opcheck(torch.ops.mixspec.aggregate_decomposed, (x, alpha, bank, None, 3, 2))
+
+
+def test_channels_last_comes_out_channels_last():
+    x = torch.randn(2, 8, 6, 5).to(memory_format=torch.channels_last).requires_grad_()
+    y = aggregate(x, torch.randn(2, 18, 6, 5), kernel=3)
+    assert y.is_contiguous(memory_format=torch.channels_last)
+    (dx,) = torch.autograd.grad(y.sum(), x)
+    assert dx.is_contiguous(memory_format=torch.channels_last)
+
+
+class Predicted(torch.nn.Module):
+    """A kernel predicted from the pixel itself, once as a map and once decomposed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.context = torch.nn.Conv2d(4, 3, 3, padding=1)
+        self.bank = torch.nn.Conv2d(3, 18, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        alpha = self.context(x)
+        y = aggregate(x, self.bank(alpha), kernel=3)
+        return y + aggregate_decomposed(y, alpha, self.bank.weight, self.bank.bias, kernel=3)
+
+
+def test_export():
+    module, x = Predicted().eval(), torch.randn(2, 4, 6, 5)
+    dynamic = ({0: torch.export.Dim("batch", min=1, max=64)},)
+    program = torch.export.export(module, (x,), dynamic_shapes=dynamic)
+    for batch in (x, torch.randn(5, 4, 6, 5)):
+        torch.testing.assert_close(program.module()(batch), module(batch), rtol=0, atol=0)
+
+
+def test_compile_traces_into_one_graph():
+    module, x = Predicted(), torch.randn(2, 4, 6, 5, requires_grad=True)
+    compiled = torch.compile(module, fullgraph=True, backend="aot_eager")
+    assert_same(compiled(x), module(x), (x, *module.parameters()))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_compile_with_inductor():
+    module, x = Predicted(), torch.randn(2, 4, 6, 5, requires_grad=True)
+    torch.testing.assert_close(torch.compile(module, fullgraph=True)(x), module(x))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_autocast_sums_in_float32(dtype):
+    torch.manual_seed(0)
+    module, x = Predicted(), torch.randn(2, 4, 6, 5)
+    low = x.to(dtype)
+    with torch.autocast("cpu", dtype=dtype):
+        maps = module.bank(module.context(x))
+        assert maps.dtype == dtype
+        y = aggregate(low, maps, kernel=3)
+        assert module(x).dtype == torch.float32, "the result follows x, here the uncast input"
+    assert y.dtype == dtype
+    exact = reference(low.double(), maps.double(), 3, 1)
+    torch.testing.assert_close(y, exact.to(dtype), rtol=torch.finfo(dtype).eps, atol=1e-5)
+
+
+def test_gradients_have_the_dtype_of_their_input():
+    x, maps = torch.randn(2, 4, 6, 5, dtype=torch.bfloat16, requires_grad=True), torch.randn(2, 9, 6, 5)
+    y = aggregate(x, maps.requires_grad_(), kernel=3)
+    dx, dmaps = torch.autograd.grad(y.float().sum(), (x, maps))
+    assert (dx.dtype, dmaps.dtype) == (torch.bfloat16, torch.float32)
+
+
+@pytest.mark.parametrize(("shape", "stride"), [((2, 98, 8, 8), 1), ((2, 98, 4, 4), 2), ((2, 98, 1, 1), 1)])
+def test_flops_of_forward_and_backward(shape, stride):
+    x, maps = torch.randn(2, 16, 8, 8, requires_grad=True), torch.randn(*shape, requires_grad=True)
+    with FlopCounterMode(display=False) as forward:
+        y = aggregate(x, maps, kernel=7, stride=stride)
+    with FlopCounterMode(display=False) as backward:
+        y.sum().backward()
+    expected = 2 * 2 * 16 * (8 // stride) ** 2 * 49
+    assert (forward.get_total_flops(), backward.get_total_flops()) == (expected, 2 * expected)
+
+
+def test_flops_of_one_gradient_only():
+    x, maps = torch.randn(1, 4, 5, 5, requires_grad=True), torch.randn(1, 9, 5, 5)
+    y = aggregate(x, maps, kernel=3)
+    with FlopCounterMode(display=False) as backward:
+        y.sum().backward()
+    assert backward.get_total_flops() == 2 * 4 * 25 * 9
+
+
+def test_flops_of_the_decomposed_form():
+    heads, base, taps, pixels, batch, channels = 4, 6, 9, 16, 3, 8
+    x, alpha = torch.randn(batch, channels, 8, 8, requires_grad=True), torch.randn(batch, base, 4, 4)
+    bank = torch.randn(heads * taps, base, 1, 1, requires_grad=True)
+    with FlopCounterMode(display=False) as forward:
+        y = aggregate_decomposed(x, alpha, bank, None, kernel=3, stride=2)
+    with FlopCounterMode(display=False) as backward:
+        y.sum().backward()
+    construction, aggregation = 2 * batch * pixels * heads * taps * base, 2 * batch * channels * pixels * taps
+    assert forward.get_total_flops() == construction + aggregation
+    assert backward.get_total_flops() == 3 * construction + 2 * aggregation
+
+
+def test_decomposed_keeps_its_factors_only():
+    leaves = [
+        torch.randn(shape, requires_grad=True) for shape in ((2, 8, 12, 12), (2, 3, 12, 12), (98, 3, 1, 1), (98,))
+    ]
+    kept: list[int] = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t.data_ptr()) or t, lambda t: t):
+        aggregate_decomposed(*leaves, kernel=7)
+    assert sorted(kept) == sorted(leaf.data_ptr() for leaf in leaves)
+
+
+@pytest.mark.parametrize(
+    ("x", "maps", "message"),
+    [
+        ((2, 4, 5, 5), (2, 10, 5, 5), "10 map channels are not heads"),
+        ((2, 4, 5, 5), (2, 27, 5, 5), "3 heads do not divide 4 channels"),
+        ((2, 4, 5, 5), (3, 9, 5, 5), "maps hold 3 images, x holds 2"),
+        ((2, 4, 5, 5), (2, 9, 5, 4), "maps are 5x4, expected 5x5 or 1x1"),
+        ((4, 5, 5), (2, 9, 5, 5), "x must be"),
+        ((2, 4, 5, 5), (2, 9), "maps must be"),
+    ],
+)
+def test_shapes_that_do_not_fit(x, maps, message):
+    with pytest.raises(ValueError, match=message):
+        aggregate(torch.zeros(x), torch.zeros(maps), kernel=3)
+
+
+@pytest.mark.parametrize(
+    ("alpha", "bank", "position", "message"),
+    [
+        ((2, 3, 5, 5), (18, 3), (18,), "bank must be"),
+        ((2, 3, 4, 5), (18, 3, 1, 1), (18,), "alpha is"),
+        ((3, 3, 5, 5), (18, 3, 1, 1), (18,), "alpha holds 3 images"),
+        ((2, 5, 5, 5), (18, 3, 1, 1), (18,), r"alpha has 5 channels, expected 3 or 2 \* 3"),
+        ((2, 3, 5, 5), (18, 3, 1, 1), (9,), "position must be"),
+    ],
+)
+def test_factors_that_do_not_fit(alpha, bank, position, message):
+    with pytest.raises(ValueError, match=message):
+        aggregate_decomposed(
+            torch.zeros(2, 4, 5, 5), torch.zeros(alpha), torch.zeros(bank), torch.zeros(position), kernel=3
+        )
