@@ -31,7 +31,7 @@ format: $(ready) ## rewrite the files as `make lint` wants them
 	$(python) -m ruff format .
 
 imports: $(ready) ## the layers of the package
-	.venv/bin/lint-imports
+	.venv/bin/lint-imports --no-logo
 
 # The folder of the clone may have any name; the type checker sees it as `mixspec` through a link.
 types: $(ready) ## types
