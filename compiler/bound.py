@@ -1,0 +1,46 @@
+"""The one generic module: parts made real, and the layer's own forward."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from .grid import Grid
+from .layer import Layer
+
+
+class Bound(nn.Module):
+    """A layer bound to its parts. ``forward`` is the layer's, which finds its parts as attributes of this module."""
+
+    def __init__(self, layer: Layer, at: Grid, children: Mapping[str, nn.Module | Tensor]) -> None:
+        super().__init__()
+        self.layer = layer
+        self.at = at
+        adopt(self, children)
+
+    def forward(self, x: Tensor, *more: Any) -> Any:
+        return self.layer.forward(self, x, *more)
+
+    def extra_repr(self) -> str:
+        return str(self.layer) if not isinstance(self.layer, Mapping) else ""
+
+
+def adopt(owner: nn.Module, children: Mapping[str, nn.Module | Tensor]) -> None:
+    """Register modules, parameters and buffers under their names."""
+    for name, child in children.items():
+        assert not hasattr(owner, name), f"{name} is taken on {type(owner).__name__}: choose another name for the part"
+        if isinstance(child, nn.Module):
+            owner.add_module(name, child)
+        elif isinstance(child, nn.Parameter):
+            owner.register_parameter(name, child)
+        else:
+            owner.register_buffer(name, child)
+
+
+def sequential(children: Mapping[str, nn.Module | Tensor]) -> nn.Sequential:
+    """The modules one after another."""
+    module = nn.Sequential()
+    adopt(module, children)
+    return module

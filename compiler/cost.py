@@ -1,0 +1,57 @@
+"""What a tree costs: one recursion over the answers of its layers. Exact, and without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from .grid import Cost, Grid
+from .layer import Layer, place
+from .resolve import Network
+
+BYTES = 4
+"""Bytes of a float32."""
+
+
+@lru_cache(maxsize=4096)
+def cost(layer: Layer, at: Grid) -> Cost:
+    """The layer with all its parts, for one image."""
+    total = own(layer, at)
+    for part in layer.parts(at).values():
+        stands = place(part, at)
+        total += cost(stands.layer, stands.at)
+    return total
+
+
+def own(layer: Layer, at: Grid) -> Cost:
+    """The layer without its parts."""
+    return Cost(
+        layer.params(), layer.params_trainable(), layer.macs(at), layer.fft_flops(at), BYTES * layer.kept(at)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A layer of the tree with its place and cost. ``depth`` counts the layers above it."""
+
+    path: str
+    layer: Layer
+    at: Grid
+    cost: Cost
+    depth: int
+
+
+def rows(layer: Layer, at: Grid, path: str = "", depth: int = 0, *, most: int | None = None) -> Iterator[Row]:
+    """Every layer with its cost, owners first, at most ``most`` levels down."""
+    yield Row(path, layer, at, cost(layer, at), depth)
+    if most is not None and depth >= most:
+        return
+    for name, part in layer.parts(at).items():
+        stands = place(part, at)
+        yield from rows(stands.layer, stands.at, f"{path}.{name}" if path else name, depth + 1, most=most)
+
+
+def count(network: Network, image: int | tuple[int, int] | None = None) -> Cost:
+    """The whole network for one image of that side, or (height, width); its own size if None."""
+    return cost(network.family, network.grid(image))

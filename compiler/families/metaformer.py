@@ -1,0 +1,187 @@
+"""MetaFormer: norm, token mixer, norm, channel MLP, four stages. arXiv:2111.11418 and arXiv:2210.13452; HyenaPixel's
+frame, arXiv:2402.19305.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, PositiveInt
+
+from ..errors import Problem
+from ..family import Family
+from ..grid import Grid
+from ..head import Head
+from ..heads import registry as known_heads
+from ..heads.mlp import MlpHead
+from ..init import Init, TruncNormal
+from ..layer import Layer, Parts, Sequence, chain
+from ..mixer import Mixer
+from ..mixers import registry as known_mixers
+from ..mlps import registry as known_mlps
+from ..mlps.mlp import Mlp
+from ..norm import Norm
+from ..norms import registry as known_norms
+from ..norms.layernorm import LayerNorm
+from ..operator import Operator
+from ..parts import Conv, DropPath, scale
+from ..per_stage import PerStage
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..bound import Bound
+
+_STANDARD = (64, 128, 320, 512)
+SIZES: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
+    "s4": ((1, 1, 1, 1), _STANDARD),
+    "s12": ((2, 2, 6, 2), _STANDARD),
+    "s18": ((3, 3, 9, 3), _STANDARD),
+    "s36": ((3, 12, 18, 3), _STANDARD),
+    "m36": ((3, 12, 18, 3), (96, 192, 384, 576)),
+    "b36": ((3, 12, 18, 3), (128, 256, 512, 768)),
+}
+
+
+def _sized(which: int) -> Any:
+    return lambda data: SIZES[data["size"]][which] if data.get("size") in SIZES else ()
+
+
+class MetaFormer(Family):
+    """Four stages of blocks ``x + mixer(norm(x))``, ``x + mlp(norm(x))``; every stage has its own mixer."""
+
+    notation = "metaformer"
+    init: ClassVar[Init] = TruncNormal(0.02)
+
+    size: Literal["s4", "s12", "s18", "s36", "m36", "b36"] | None = Field(None, description="a named size: depths and dims")
+    depths: tuple[PositiveInt, ...] = Field(default_factory=_sized(0), description="blocks of each stage")
+    dims: tuple[PositiveInt, ...] = Field(default_factory=_sized(1), description="channels of each stage")
+    mixers: Annotated[tuple[Mixer, ...], PerStage(known_mixers)] = Field(description="token mixer of each stage")
+    mlp: Annotated[Operator, known_mlps] = Field(Mlp(activation="star_relu", bias=False), description="channel MLP")
+    norm: Annotated[Norm, known_norms] = Field(LayerNorm(bias=False), description="norm in front of mixers, MLPs and downsampling")
+    head: Annotated[Head, known_heads] = Field(MlpHead(), description="from the last map to classes")
+    stem_kind: Literal["patch", "small"] = Field(
+        "patch", alias="stem", description="patch: 7x7 convolution, stride 4; small: 3x3, stride 1, for images of 32 pixels and less"
+    )
+    res_scale: tuple[bool, ...] = Field((False, False, True, True), description="learn a scale of the residual, by stage")
+
+    def check(self, at: Grid) -> Iterator[Problem]:
+        if not self.depths or not self.dims:
+            yield Problem("MX103", "depths and dims are missing", "size: s18, or depths: [3, 3, 9, 3] and dims: [64, 128, 320, 512]")
+        elif not len(self.depths) == len(self.dims) == len(self.res_scale):
+            yield Problem(
+                "MX204",
+                f"{len(self.depths)} depths, {len(self.dims)} dims and {len(self.res_scale)} res_scale",
+                "one of each for every stage",
+                ("dims",),
+            )
+
+    def stem(self) -> Layer:
+        if self.stem_kind == "small":
+            return Stem(Conv(self.in_chans, self.dims[0], 3, 1, bias=True), self.norm)
+        return Stem(Conv(self.in_chans, self.dims[0], 7, 4, padding=2, bias=True), self.norm)
+
+    def stages(self) -> tuple[Layer, ...]:
+        return tuple(self._stage(index) for index in range(len(self.depths)))
+
+    def _stage(self, index: int) -> Layer:
+        down = None if index == 0 else Downsample(self.dims[index - 1], self.dims[index], self.norm)
+        blocks = tuple(
+            Block(self.mixers[index], self.mlp, self.norm, self.res_scale[index], rate) for rate in self.stage_rates(index)
+        )
+        return Stage(down, Sequence(blocks))
+
+    def mixer_grids(self, at: Grid) -> tuple[Grid, ...]:
+        grids = [self.stem().out(at)]
+        for before, after in zip(self.dims, self.dims[1:], strict=False):
+            grids.append(Downsample(before, after, self.norm).out(grids[-1]))
+        return tuple(grids)
+
+    def head_layer(self) -> Head:
+        return self.head
+
+
+@dataclass(frozen=True, slots=True)
+class Stem(Layer):
+    """A convolution that cuts the image into patches, and a norm."""
+
+    conv: Conv
+    norm: Norm
+
+    def out(self, at: Grid) -> Grid:
+        return self.conv.out(at)
+
+    def parts(self, at: Grid) -> Parts:
+        return chain({"conv": self.conv, "norm": self.norm.over(self.conv.cout)}, at)
+
+    def forward(self, m: Bound, x: Tensor) -> Tensor:
+        return m.norm(m.conv(x))
+
+
+@dataclass(frozen=True, slots=True)
+class Downsample(Layer):
+    """Norm, then a 3x3 convolution of stride 2."""
+
+    cin: int
+    cout: int
+    norm: Norm
+
+    def out(self, at: Grid) -> Grid:
+        return at.strided(2).to(self.cout)
+
+    def parts(self, at: Grid) -> Parts:
+        return {"norm": self.norm.over(self.cin), "conv": Conv(self.cin, self.cout, 3, 2, bias=True)}
+
+    def forward(self, m: Bound, x: Tensor) -> Tensor:
+        return m.conv(m.norm(x))
+
+
+@dataclass(frozen=True, slots=True)
+class Stage(Layer):
+    """Downsampling, unless it is the first stage, and blocks."""
+
+    downsample: Layer | None
+    blocks: Sequence
+
+    def out(self, at: Grid) -> Grid:
+        return self.blocks.out(self.downsample.out(at) if self.downsample else at)
+
+    def parts(self, at: Grid) -> Parts:
+        return chain({"downsample": self.downsample, "blocks": self.blocks} if self.downsample else {"blocks": self.blocks}, at)
+
+    def forward(self, m: Bound, x: Tensor) -> Tensor:
+        return m.blocks(m.downsample(x) if self.downsample else x)
+
+
+@dataclass(frozen=True, slots=True)
+class Block(Layer):
+    """x = s1 x + mixer(norm(x)), then x = s2 x + mlp(norm(x)), with s learnt or one."""
+
+    mixer: Mixer
+    mlp: Operator
+    norm: Norm
+    res_scale: bool
+    drop_path: float = 0.0
+
+    def parts(self, at: Grid) -> Parts:
+        scales = (scale(at.c), scale(at.c)) if self.res_scale else ()
+        return {
+            "norm1": self.norm.over(at.c),
+            "mixer": self.mixer,
+            "norm2": self.norm.over(at.c),
+            "mlp": self.mlp,
+            "drop_path": DropPath(self.drop_path),
+            **{f"scale{index}": weight for index, weight in enumerate(scales, 1)},
+        }
+
+    def tally(self, at: Grid) -> Mapping[str, int]:
+        return {"add": 2 * at.size, "mul": 2 * at.size * self.res_scale}
+
+    def forward(self, m: Bound, x: Tensor) -> Tensor:
+        x = self._scaled(m, "scale1", x) + m.drop_path(m.mixer(m.norm1(x)))
+        return self._scaled(m, "scale2", x) + m.drop_path(m.mlp(m.norm2(x)))
+
+    def _scaled(self, m: Bound, name: str, x: Tensor) -> Tensor:
+        return x * getattr(m, name)[:, None, None] if self.res_scale else x

@@ -1,0 +1,98 @@
+"""What a family of backbones is: a stem, stages and a head, as one layer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+
+from pydantic import Field
+
+from .grid import Grid
+from .head import Classifier, Head
+from .init import Init, TorchDefault
+from .layer import Layer, Modules, Parts, Sequence, chain
+from .mixer import Mixer
+from .operator import Operator
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from .bound import Bound
+
+TRAINING_ONLY = frozenset({"drop_path", "head_dropout"})
+"""Fields that change how a network trains and neither its weights nor its outputs; the digest leaves them out."""
+
+
+class Family(Operator):
+    """Networks of one frame. The fields are the keys of a spec; which mixers stand in it is one of them."""
+
+    init: ClassVar[Init] = TorchDefault()
+    """How convolutions and linear maps start that do not say so themselves."""
+
+    in_chans: Annotated[int, Field(ge=1, le=1024)] = Field(3, description="channels of the input image")
+    classes: Annotated[int, Field(ge=0, le=1_000_000)] = Field(1000, description="classes; 0 leaves the classifier out")
+    drop_path: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="stochastic depth of the last block, in training")
+    head_dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="dropout before the classifier, in training")
+
+    if TYPE_CHECKING:  # declared by every family, behind the fields their defaults depend on
+        depths: tuple[int, ...]
+        mixers: tuple[Mixer, ...]
+
+    def stem(self) -> Layer:
+        """From image to the first stage."""
+        raise TypeError(f"{self.notation} has no stem")
+
+    def stages(self) -> tuple[Layer, ...]:
+        """The stages, first to last."""
+        raise TypeError(f"{self.notation} has no stages")
+
+    def head_layer(self) -> Head:
+        """From the last map to the vector the classifier reads."""
+        raise TypeError(f"{self.notation} has no head")
+
+    def mixer_grids(self, at: Grid) -> tuple[Grid, ...]:
+        """Where the mixers of each stage stand, those that do not shrink the map."""
+        raise TypeError(f"{self.notation} has no mixers")
+
+    def settle(self, stage: int, at: Grid) -> Self:
+        """With every mixer told its stage and grid, for images of shape ``at``."""
+        grids = self.mixer_grids(at)
+        mixers = tuple(m.settle(i, g) for i, (m, g) in enumerate(zip(self.mixers, grids, strict=True), 1))
+        return self.model_copy(update={"mixers": mixers})
+
+    def drop_path_rates(self) -> list[float]:
+        """Rate of every block: a linear ramp over the whole depth, from zero to ``drop_path``."""
+        blocks = sum(self.depths)
+        return [self.drop_path * block / max(blocks - 1, 1) for block in range(blocks)]
+
+    def stage_rates(self, stage: int) -> list[float]:
+        """The ramp's share of one stage, counted from 0."""
+        start = sum(self.depths[:stage])
+        return self.drop_path_rates()[start : start + self.depths[stage]]
+
+    def classifier(self) -> Classifier:
+        """The head with its classifier."""
+        return Classifier(self.head_layer(), self.classes, self.head_dropout)
+
+    def out(self, at: Grid) -> Grid:
+        for layer in (self.stem(), *self.stages(), self.classifier()):
+            at = layer.out(at)
+        return at
+
+    def parts(self, at: Grid) -> Parts:
+        return chain({"stem": self.stem(), "stages": Sequence(self.stages()), "head": self.classifier()}, at)
+
+    def forward(self, m: Bound, x: Tensor) -> Tensor:
+        x = m.stem(x)
+        x = m.stages(x)
+        return m.head(x)
+
+    def module(self, at: Grid, children: Modules) -> nn.Module:
+        from .backbone import Backbone
+
+        return Backbone(self, at, children)
+
+    def canonical(self) -> dict[str, Any]:
+        """Everything that fixes weights and outputs, under full names and with nothing left to default."""
+        fields = self.model_dump(exclude=set(TRAINING_ONLY) | {"size"})
+        return {"family": self.notation, **fields}
+

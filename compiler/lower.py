@@ -1,0 +1,59 @@
+"""From tree to ``nn.Module``: one recursion builds, one walk fills the weights."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from .backbone import Backbone
+from .grid import Grid
+from .init import Init, TorchDefault
+from .layer import Layer, place, walk
+from .parts import Leaf
+from .resolve import Network
+
+
+def lower(network: Network, *, device: torch.device | str = "cpu", dtype: torch.dtype | None = None) -> Backbone:
+    """The network as a module with fresh weights, in training mode. On ``meta`` it has shapes only."""
+    family = network.family
+    return cast(Backbone, lower_layer(family, network.at, init=family.init, device=device, dtype=dtype))
+
+
+def lower_layer(
+    layer: Layer,
+    at: Grid,
+    *,
+    init: Init | None = None,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype | None = None,
+) -> nn.Module:
+    """Any layer on its grid as a module with fresh weights, drawn from torch's generator in the order of the tree."""
+    module = _build(layer, at)
+    assert isinstance(module, nn.Module), f"{type(layer).__name__} is a tensor, not a module"
+    if dtype is not None:
+        module = module.to(dtype)
+    if torch.device(device).type == "meta":
+        return module
+    module.to_empty(device=device)
+    initialise(module, layer, at, init or TorchDefault())
+    return module
+
+
+def _build(layer: Layer, at: Grid) -> nn.Module | Tensor:
+    placed = {name: place(part, at) for name, part in layer.parts(at).items()}
+    return layer.module(at, {name: _build(part.layer, part.at) for name, part in placed.items()})
+
+
+@torch.no_grad()
+def initialise(module: nn.Module, layer: Layer, at: Grid, init: Init) -> None:
+    """Fill every weight and buffer in place."""
+    for path, part, _ in walk(layer, at):
+        if isinstance(part, Leaf):
+            part.initialise(_find(module, path), init)
+
+
+def _find(module: nn.Module, path: str) -> Any:
+    owner, _, name = path.rpartition(".")
+    return getattr(module.get_submodule(owner), name) if path else module

@@ -1,0 +1,59 @@
+"""What a token mixer is, and what it assumes about images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, Self
+
+from .errors import Problem
+from .grid import Grid
+from .operator import Operator
+from .suggest import divisors
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """The inductive biases of a mixer on a grid, in the words of arXiv:2106.04263 (Table 1) and arXiv:2210.17141 (Table 1).
+
+    ``reach`` is the largest distance in positions, along an axis, over which an output sees an input, and ``context``
+    the same for the positions a dynamic weight is predicted from; None means the whole map.
+    """
+
+    space: Literal["point", "sliding", "blocks", "dense"]
+    channels: Literal["separate", "groups", "dense"]
+    reach: int | None = 0
+    shared_over_positions: bool = True
+    channels_per_weight: int = 1
+    dynamic: Literal["no", "image", "position"] = "no"
+    context: int | None = 0
+    any_size: bool = True
+
+
+class Mixer(Operator):
+    """Mixes tokens: (B, C, H, W) to (B, C, H / stride, W / stride). Adapted to a place by ``settle``."""
+
+    def traits(self, at: Grid) -> Traits:
+        """Its inductive biases on this grid."""
+        raise TypeError(f"{type(self).__name__} states no traits")
+
+    @classmethod
+    def strides(cls) -> bool:
+        """Whether it can shrink the map: it can if it has a field ``stride``."""
+        return "stride" in cls.model_fields
+
+    def strided(self, stride: int) -> Self:
+        """The same mixer, reading every ``stride``-th position."""
+        return self if stride == 1 else self.model_copy(update={"stride": stride})
+
+    def out(self, at: Grid) -> Grid:
+        return at.strided(getattr(self, "stride", 1))
+
+
+def divides(operator: Operator, field: str, c: int) -> Iterator[Problem]:
+    """The complaint that a field of ``operator`` does not divide ``c`` channels, with the nearest values that do."""
+    value = getattr(operator, field)
+    if c % value:
+        letter = type(operator).model_fields[field].alias or field
+        near = ", ".join(map(str, divisors(c, value)))
+        yield Problem("MX203", f"{letter}={value} does not divide {c} channels", f"nearest: {near}", (field,))

@@ -1,0 +1,88 @@
+"""The few standard modules that torch lacks or has in another layout: all work on (B, C, H, W)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Pointwise(nn.Linear):
+    """``nn.Linear`` over the channels of (B, C, H, W) maps, run as a 1x1 convolution, and of (B, C) vectors."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.dim() == 4:
+            return F.conv2d(input, self.weight[:, :, None, None], self.bias)
+        return F.linear(input, self.weight, self.bias)
+
+
+class ChannelNorm(nn.LayerNorm):
+    """``nn.LayerNorm`` over the channels of (B, C, H, W) maps and of (B, C) vectors."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.dim() == 4:
+            return super().forward(input.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        return super().forward(input)
+
+
+class StarReLU(nn.Module):
+    """s * relu(x)^2 + b with learnt scalars s and b. arXiv:2210.13452; starts at s=1, b=0 as the released code does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.empty(1, device="meta"))
+        self.bias = nn.Parameter(torch.empty(1, device="meta"))
+
+    def reset_parameters(self) -> None:
+        self.scale.fill_(1.0)
+        self.bias.fill_(0.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.scale * F.relu(x).square() + self.bias
+
+
+class SquaredReLU(nn.Module):
+    """relu(x)^2."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(x).square()
+
+
+class GlobalPool(nn.Module):
+    """Mean over the positions of (B, C, H, W): (B, C)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean((2, 3))
+
+
+class DropPath(nn.Module):
+    """Stochastic depth per image; the kept branches are scaled so that the mean stays."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.rate == 0.0:
+            return x
+        keep = 1.0 - self.rate
+        return x * x.new_empty((x.shape[0],) + (1,) * (x.dim() - 1)).bernoulli_(keep).div_(keep)
+
+    def extra_repr(self) -> str:
+        return f"rate={self.rate:.3f}"
+
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "sigmoid": nn.Sigmoid,
+    "tanh": nn.Tanh,
+    "star_relu": StarReLU,
+    "squared_relu": SquaredReLU,
+}
+
+
+def activation(kind: str) -> nn.Module:
+    """The module of an activation by its name."""
+    return ACTIVATIONS[kind]()

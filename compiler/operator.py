@@ -1,0 +1,54 @@
+"""A layer that a spec can name: typed fields under the paper's letters, printed and parsed as notation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict
+
+from .grid import Grid
+from .layer import Layer
+from .notation import Scalar, show_call
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from .bound import Bound
+
+
+class Operator(BaseModel, Layer):
+    """A frozen value with named fields. One class in one file; the file's name is the word in the spec.
+
+    A field's alias is the paper's letter (``b``), its name says what it is (``base_kernels``); both are accepted.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, validate_by_name=True, validate_by_alias=True, defer_build=True
+    )
+
+    notation: ClassVar[str]
+    """The name as the paper writes it; equal to the file's name but for case."""
+
+    def settle(self, stage: int, at: Grid) -> Self:
+        """The same operator with every default filled that depends on its stage (from 1) and grid."""
+        return self
+
+    def told(self) -> dict[str, Scalar]:
+        """The fields that differ from their defaults, under the paper's letters."""
+        fields = type(self).model_fields
+        given = {field.alias or name: getattr(self, name) for name, field in fields.items()}
+        return {key: value for (key, value), field in zip(given.items(), fields.values(), strict=True) if value != field.default}
+
+    def typed(self) -> dict[str, Scalar | None]:
+        """Every field under its full name, and the operator's type: the canonical form."""
+        return {"type": self.notation, **self.model_dump()}
+
+    def settings(self, **changes: Any) -> Self:
+        """A copy with some fields changed, validated like the original."""
+        return type(self)(**{**dict(self), **changes})
+
+    def forward(self, m: Bound, x: Tensor) -> Tensor:
+        return Layer.forward(self, m, x)
+
+    def __str__(self) -> str:
+        return show_call(self.notation, self.told())

@@ -1,0 +1,127 @@
+"""From text to a typed spec: YAML, then notation, then fields; every complaint of a file in one run."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from . import document
+from .complaints import MISSING_KEY, UNKNOWN_KEY, UNKNOWN_NAME, WRONG_VALUE, known_keys, reword, together
+from .document import Document
+from .errors import Path, Problem, SpecError
+from .families import registry as families
+from .family import Family
+from .positions import locate
+from .spec import About
+from .suggest import did_you_mean
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a file says, typed, with the document it stands in."""
+
+    about: About
+    family: Family
+    document: Document
+
+    def problem(self, problem: Problem, same: Mapping[str, str] | None = None) -> Problem:
+        """The complaint with its place in the file; ``same`` maps field names to the paper's letters."""
+        span = locate(self.document, problem.where, stages=len(self.family.depths), same=same or {})
+        return problem.at(self.document.source, span)
+
+
+def read(path: pathlib.Path) -> Spec:
+    """The spec in a file. Raises SpecError."""
+    return typed(document.read(path))
+
+
+def parse(text: str | bytes, source: str = "<string>") -> Spec:
+    """The spec in a text. Raises SpecError with everything that is wrong with it."""
+    return typed(document.load(text, source))
+
+
+def typed(doc: Document) -> Spec:
+    """The document as a spec. Raises SpecError."""
+    data = _tuples(doc.data)
+    if not isinstance(data, dict):
+        raise SpecError(Problem(WRONG_VALUE, "a spec is a mapping", "it begins with `name: ...`", (), doc.locate(()), doc.source))
+    cls = _family(data.get("family"))
+    about, architecture = _split(data, cls)
+    findings: list[ErrorDetails] = []
+    made: list[BaseModel | None] = []
+    for model, fields in ((About, about), (cls, architecture)):
+        made.append(_validated(model, fields, findings) if model else None)
+    problems = [_problem(doc, finding, data, cls) for finding in findings]
+    if not cls and isinstance(data.get("family"), str):
+        problems.append(_unknown_family(doc, str(data["family"])))
+    if problems:
+        raise SpecError(*tidy(problems))
+    return Spec(cast(About, made[0]), cast(Family, made[1]), doc)
+
+
+def _tuples(value: object) -> Any:
+    """Lists as tuples: a spec's values are frozen."""
+    if isinstance(value, list):
+        return tuple(_tuples(item) for item in value)
+    if isinstance(value, dict):
+        return {key: _tuples(item) for key, item in value.items()}
+    return value
+
+
+def _family(name: object) -> type[Family] | None:
+    try:
+        return families[name] if isinstance(name, str) else None
+    except KeyError:
+        return None
+
+
+def _split(data: dict[str, Any], cls: type[Family] | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The keys about the network, and those of its architecture. Without a family the latter cannot be judged."""
+    own = About.model_fields
+    about = {key: value for key, value in data.items() if key in own}
+    return about, {key: value for key, value in data.items() if key not in own} if cls else {}
+
+
+def _validated(model: type[BaseModel], fields: dict[str, Any], findings: list[ErrorDetails]) -> BaseModel | None:
+    try:
+        return model.model_validate(fields)
+    except ValidationError as error:
+        findings += together(model.__name__, reword(error, model)).errors(include_url=False)
+        return None
+
+
+def _problem(doc: Document, finding: ErrorDetails, data: dict[str, Any], cls: type[Family] | None) -> Problem:
+    said = finding["ctx"]
+    path: Path = finding["loc"]
+    hint = said["hint"]
+    if said["code"] == UNKNOWN_KEY and len(path) == 1:
+        hint = did_you_mean(str(path[0]), {*known_keys(About), *(known_keys(cls) if cls else ())})
+    if said["code"] == MISSING_KEY:
+        path = path[:-1]
+    depths = data.get("depths")
+    span = locate(
+        doc,
+        path,
+        stages=len(depths) if isinstance(depths, tuple) else 4,
+        key=said.get("key", False),
+        operator=said.get("operator", False),
+        extent=(said["offset"], said["length"]) if "offset" in said else None,
+    )
+    return Problem(said["code"], said["what"], hint, path, span, doc.source)
+
+
+def _unknown_family(doc: Document, name: str) -> Problem:
+    return Problem(
+        UNKNOWN_NAME, f"unknown family {name!r}", did_you_mean(name, families), ("family",), doc.locate(("family",)), doc.source
+    )
+
+
+def tidy(problems: Iterable[Problem]) -> list[Problem]:
+    """Each complaint once, in the order of the text."""
+    unique = {(problem.span, problem.code, problem.what): problem for problem in problems}
+    return sorted(unique.values(), key=lambda problem: (problem.span is None, problem.span, problem.code))

@@ -1,0 +1,126 @@
+"""One operator for each stage, in every form a spec may write it. All forms mean the same tuple."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Generic, TypeVar
+
+from pydantic import ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
+
+from .complaints import NOTATION, WRONG_VALUE, together, wrong
+from .notation import Clause, NotationError, per_stage, show_plan
+from .operator import Operator
+from .registry import Registry, notation_error, parsed
+
+Op = TypeVar("Op", bound=Operator)
+_RANGE = re.compile(r"\s*(\d{1,3})\s*(?:(?:-|–|to)\s*(\d{1,3})\s*)?")
+
+
+class PerStage(Generic[Op]):
+    """A pydantic field type: a tuple with one operator for each stage.
+
+    The number of stages is that of the field ``depths``, which stands before this one. Forms: notation
+    (``A in stages 1-2, B``), a list, a mapping by stages (``{1-2: A, 3-4: B}``), one typed form for all stages.
+    """
+
+    def __init__(self, registry: Registry[Op]) -> None:
+        self.registry = registry
+
+    def make(self, value: object, stages: int) -> tuple[Op, ...]:
+        """The operators of all stages. Raises pydantic errors whose paths are ``(stage index, field)``."""
+        if isinstance(value, str):
+            return self._calls(parsed(value), stages)
+        if isinstance(value, Operator):
+            value = [value] * stages
+        elif isinstance(value, Mapping):
+            value = self._typed(value, stages) if "type" in value else self._ranges(value, stages)
+        if not isinstance(value, list | tuple):
+            raise wrong(WRONG_VALUE, f"{self.registry.kind} cannot be {value!r}", "`A in stages 1-2, B in stages 3-4`")
+        if len(value) != stages:
+            raise wrong(WRONG_VALUE, f"{len(value)} {self.registry.kind} for {stages} stages", "one for each stage")
+        return self._all(enumerate(value), self.registry.make)
+
+    def _calls(self, clauses: tuple[Clause, ...], stages: int) -> tuple[Op, ...]:
+        try:
+            calls = per_stage(clauses, stages)
+        except NotationError as error:
+            raise notation_error(error) from None
+        return self._all(enumerate(calls), lambda call: self.registry.call(call.name, call.params))
+
+    def _all(self, items: Iterable[tuple[int, Any]], make: Any) -> tuple[Op, ...]:
+        made: list[Op] = []
+        complaints: list[InitErrorDetails] = []
+        for stage, item in items:
+            try:
+                made.append(make(item))
+            except PydanticCustomError as error:
+                complaints.append(InitErrorDetails(type=error, loc=(stage,), input=item))
+            except ValidationError as error:
+                complaints += [
+                    InitErrorDetails(
+                        type=PydanticCustomError("problem", "{what}", detail["ctx"]),
+                        loc=(stage, *detail["loc"]),
+                        input=detail["input"],
+                    )
+                    for detail in error.errors(include_url=False)
+                ]
+        if complaints:
+            raise together(self.registry.kind, complaints)
+        return tuple(made)
+
+    def _typed(self, value: Mapping[str, Any], stages: int) -> list[dict[str, Any]]:
+        """A typed form for all stages; a list in it is one value for each stage."""
+        for key, field in value.items():
+            if isinstance(field, list | tuple) and len(field) != stages:
+                raise wrong(WRONG_VALUE, f"{key} has {len(field)} values for {stages} stages", "one value for each stage")
+        return [
+            {key: field[stage] if isinstance(field, list | tuple) else field for key, field in value.items()}
+            for stage in range(stages)
+        ]
+
+    def _ranges(self, value: Mapping[str, Any], stages: int) -> list[Any]:
+        found: dict[int, Any] = {}
+        for key, item in value.items():
+            for stage in stage_range(key):
+                if stage in found or not 1 <= stage <= stages:
+                    raise wrong(NOTATION, f"stage {stage} is named twice or does not exist", f"stages 1 to {stages}, each once")
+                found[stage] = item
+        if missing := [str(stage) for stage in range(1, stages + 1) if stage not in found]:
+            raise wrong(NOTATION, f"no operator for stage {', '.join(missing)}", f"name each of the {stages} stages")
+        return [found[stage] for stage in range(1, stages + 1)]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        def make(value: object, info: core_schema.ValidationInfo) -> tuple[Op, ...]:
+            return self.make(value, len(info.data.get("depths") or (0, 0, 0, 0)))
+
+        return core_schema.with_info_plain_validator_function(
+            make,
+            serialization=core_schema.plain_serializer_function_ser_schema(lambda ops: [op.typed() for op in ops]),
+        )
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> Any:
+        one = self.registry.json_schema()
+        ranges = {"type": "object", "additionalProperties": False, "patternProperties": {_RANGE_KEY: one}}
+        return {
+            "title": self.registry.kind,
+            "description": "one operator for all stages, or one for each: `A in stages 1-2, B in stages 3-4`",
+            "anyOf": [self.registry.plan_schema(), {"type": "array", "items": one}, ranges, *self.registry.typed_schemas(per_stage=True)],
+        }
+
+
+_RANGE_KEY = r"^\s*\d{1,3}\s*((-|–|to)\s*\d{1,3}\s*)?$"
+
+
+def stage_range(key: str) -> range:
+    """``1-2``, ``1–2``, ``1 to 2`` or ``3`` as stages; anything else raises a pydantic error."""
+    match = _RANGE.fullmatch(key)
+    if not match or int(match[2] or match[1]) < int(match[1]):
+        raise wrong(NOTATION, f"{key!r} names no stages", "keys are stages: {1-2: Hpx, 3-4: attention}")
+    return range(int(match[1]), int(match[2] or match[1]) + 1)
+
+
+def show(operators: Iterable[Operator]) -> str:
+    """The shortest notation for one operator per stage."""
+    return show_plan([(operator.notation, operator.told()) for operator in operators])

@@ -1,0 +1,180 @@
+"""A folder of operators as a read-only mapping, and as a pydantic field type. The folder is the registry.
+
+Nothing is imported until it is asked for: names come from the file names, and a name imports its one file. Other
+packages add theirs under an entry-point group (``mixspec.mixers = {"shift": "their_package.shift"}``).
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+from pydantic_core import PydanticCustomError
+
+from .complaints import NOTATION, UNKNOWN_NAME, WRONG_VALUE, reword, together, wrong
+from .notation import Clause, NotationError, Scalar, parse
+from .operator import Operator
+from .suggest import did_you_mean
+
+Op = TypeVar("Op", bound=Operator)
+
+
+class Registry(Mapping[str, type[Op]]):
+    """Operators of one kind by the lower-case name of their file."""
+
+    def __init__(self, package: str, base: type[Op]) -> None:
+        self.package, self.base = package, base
+        self.kind = package.rpartition(".")[2]
+
+    def __repr__(self) -> str:
+        return f"<{self.kind}: {', '.join(self)}>"
+
+    @cached_property
+    def _files(self) -> list[str]:
+        folder = Path(str(importlib.import_module(self.package).__file__)).parent
+        return sorted(file.stem for file in folder.glob("*.py") if not file.stem.startswith("_"))
+
+    @cached_property
+    def _plugins(self) -> dict[str, str]:
+        from importlib.metadata import entry_points
+
+        return {point.name.lower(): point.value for point in entry_points(group=f"mixspec.{self.kind}")}
+
+    @cached_property
+    def _loaded(self) -> dict[str, type[Op]]:
+        return {}
+
+    def __getitem__(self, name: str) -> type[Op]:
+        word = name.lower()
+        if word not in self._loaded:
+            self._loaded[word] = self._load(word)
+        return self._loaded[word]
+
+    def _load(self, word: str) -> type[Op]:
+        if word in self._files:
+            module = importlib.import_module(f"{self.package}.{word}")
+        elif word in self._plugins:
+            module = importlib.import_module(self._plugins[word])
+        else:
+            raise KeyError(word)
+        own = [
+            member
+            for member in vars(module).values()
+            if inspect.isclass(member) and issubclass(member, self.base) and member.__module__ == module.__name__
+        ]
+        if len(own) != 1 or own[0].notation.lower() != word:
+            found = ", ".join(f"{cls.__name__} ({cls.notation})" for cls in own) or "none"
+            raise TypeError(f"{module.__name__} must define one {self.base.__name__} with notation {word!r}; found {found}")
+        return own[0]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted({*self._files, *self._plugins}))
+
+    def __len__(self) -> int:
+        return len({*self._files, *self._plugins})
+
+    def find(self, name: str) -> type[Op]:
+        """The class of that name, else a pydantic error with a suggestion."""
+        try:
+            return self[name]
+        except KeyError:
+            known = [self[word].notation for word in self]
+            raise wrong(UNKNOWN_NAME, f"unknown {self.word} {name!r}", did_you_mean(name, known), operator=True) from None
+
+    @property
+    def word(self) -> str:
+        """One of these, in words: ``mixer`` for the folder ``mixers``."""
+        return self.kind.removesuffix("s") if not self.kind.endswith("ies") else self.kind[:-3] + "y"
+
+    def make(self, value: object) -> Op:
+        """An operator from notation, from its typed form, or as it is. Raises pydantic errors only."""
+        if isinstance(value, self.base):
+            return value
+        if isinstance(value, str):
+            return self.call(*_single(value))
+        if isinstance(value, Mapping) and isinstance(value.get("type"), str):
+            return self.call(value["type"], {key: field for key, field in value.items() if key != "type"})
+        raise wrong(WRONG_VALUE, f"a {self.word} is expected here", "notation such as `NAME key=value`, or {type: NAME, ...}")
+
+    def call(self, name: str, params: Mapping[str, Scalar]) -> Op:
+        """The operator ``name`` with these fields."""
+        cls = self.find(name)
+        try:
+            return cls.model_validate(dict(params))
+        except ValidationError as error:
+            raise together(cls.notation, reword(error, cls)) from None
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_plain_validator_function(
+            self.make, serialization=core_schema.plain_serializer_function_ser_schema(lambda operator: operator.typed())
+        )
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> Any:
+        return self.json_schema()
+
+    def json_schema(self) -> dict[str, Any]:
+        """JSON Schema of one operator: notation, or the typed form of any of them."""
+        names = ", ".join(self[name].notation for name in self)
+        notation = {"type": "string", "description": f"{self.word}: {names}", "pattern": rf"^\s*{self._pattern}\s*$"}
+        return {"title": self.word, "anyOf": [notation, *self.typed_schemas()]}
+
+    def plan_schema(self) -> dict[str, Any]:
+        """JSON Schema of notation for all stages."""
+        stages = r"(\s+in\s+stages?\s+\d+(\s*(-|–|to|and|,)\s*\d+)*)?"
+        clause = self._pattern + stages
+        return {"type": "string", "pattern": rf"^\s*{clause}(\s*,\s*{clause})*\s*$"}
+
+    @cached_property
+    def _pattern(self) -> str:
+        names = "|".join("".join(f"[{c.lower()}{c.upper()}]" if c.isalpha() else c for c in name) for name in self)
+        return rf"({names})(\s+\w+\s*=\s*(\([^()]*\)|[^\s,()]+))*"
+
+    def typed_schemas(self, *, per_stage: bool = False) -> list[dict[str, Any]]:
+        """JSON Schema of every operator's typed form, with lists of values for the stages where asked."""
+        return [_typed_schema(self[name], per_stage) for name in self]
+
+
+def _typed_schema(cls: type[Operator], per_stage: bool) -> dict[str, Any]:
+    schema = cls.model_json_schema(by_alias=True)
+    fields: dict[str, Any] = {"type": {"const": cls.notation}}
+    for key, field in schema.get("properties", {}).items():
+        fields[key] = {"anyOf": [field, {"type": "array", "items": field}]} if per_stage else field
+    names = {field.alias or name: name for name, field in cls.model_fields.items()}
+    fields |= {names[key]: field for key, field in list(fields.items()) if names.get(key, key) != key}
+    return {
+        "title": cls.notation,
+        "description": (cls.__doc__ or "").strip().split("\n")[0],
+        "type": "object",
+        "properties": fields,
+        "required": ["type"],
+        "additionalProperties": False,
+    }
+
+
+def _single(text: str) -> tuple[str, dict[str, Scalar]]:
+    """Name and parameters of notation that holds one operator for everything."""
+    clauses = parsed(text)
+    if len(clauses) > 1 or clauses[0].stages or any(param.per_stage for param in clauses[0].params):
+        raise wrong(NOTATION, "one operator is expected here", "stages are for `mixers` only")
+    return clauses[0].name, {param.key: param.values[0] for param in clauses[0].params}
+
+
+def parsed(text: str) -> tuple[Clause, ...]:
+    """The clauses of notation; a mistake becomes a pydantic error that knows its characters."""
+    try:
+        return parse(text)
+    except NotationError as error:
+        raise notation_error(error) from None
+
+
+def notation_error(error: NotationError) -> PydanticCustomError:
+    """A NotationError as pydantic wants it."""
+    offset, length = error.extent
+    return wrong(NOTATION, error.what, error.hint, offset=offset, length=length)

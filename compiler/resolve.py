@@ -1,0 +1,76 @@
+"""From spec to tree: every default filled, every grid known."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from .document import Document
+from .family import Family
+from .grid import Grid
+from .errors import SpecError
+from .operator import Operator
+from .parse import Spec, tidy
+from .spec import About
+from .verify import verify
+
+
+@dataclass(frozen=True)
+class Network:
+    """A resolved spec: the tree's root, and the image it is made for."""
+
+    about: About
+    family: Family
+    document: Document | None = None
+
+    @property
+    def name(self) -> str:
+        return self.about.name
+
+    @property
+    def at(self) -> Grid:
+        return self.grid()
+
+    def grid(self, image: int | tuple[int, int] | None = None) -> Grid:
+        """The input's shape for an image of that side, or (height, width); the spec's own if None."""
+        height, width = sides(image or self.about.image)
+        return Grid(height, width, self.family.in_chans)
+
+    def canonical(self) -> dict[str, Any]:
+        """Everything that fixes weights and outputs, with nothing left to default."""
+        return {**self.family.canonical(), "image": list(sides(self.about.image))}
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the canonical form: equal for specs that mean the same network, whatever they are called."""
+        text = json.dumps(self.canonical(), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def sides(image: int | tuple[int, int]) -> tuple[int, int]:
+    """Height and width of an image given by its side or by both."""
+    return (image, image) if isinstance(image, int) else image
+
+
+def resolve(spec: Spec) -> Network:
+    """The network a spec means. Raises SpecError with everything illegal about it, by line and column."""
+    network = Network(spec.about, spec.family, spec.document)
+    at = network.at
+    problems = [spec.problem(problem) for problem in spec.family.check(at)]
+    if not problems:
+        network = Network(spec.about, spec.family.settle(0, at), spec.document)
+        found = list(verify(network.family, at))
+        problems = [spec.problem(problem, _letters(layer)) for problem, layer in found]
+    if problems:
+        raise SpecError(*tidy(problems))
+    return network
+
+
+def _letters(layer: object) -> dict[str, str]:
+    """The paper's letter of every field of an operator."""
+    if not isinstance(layer, Operator):
+        return {}
+    return {name: field.alias for name, field in type(layer).model_fields.items() if field.alias}

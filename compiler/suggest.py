@@ -1,0 +1,30 @@
+"""Did you mean: the nearest known names to an unknown one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import SequenceMatcher
+
+
+def nearest(word: str, known: Iterable[str], *, most: int = 3, least: float = 0.6) -> list[str]:
+    """The known names most like ``word``, best first; case does not count."""
+    low = word.lower()
+    rated = [(SequenceMatcher(None, low, name.lower()).ratio(), name) for name in known]
+    return [name for score, name in sorted(rated, key=lambda pair: (-pair[0], pair[1])) if score >= least][:most]
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """``did you mean CADAsp?``, or the whole choice where nothing is near."""
+    names = sorted(known)
+    near = nearest(word, names)
+    if near:
+        return f"did you mean {' or '.join(near)}?"
+    return f"one of: {', '.join(names)}" if names else ""
+
+
+def divisors(number: int, near: int, *, most: int = 2) -> list[int]:
+    """The divisors of ``number`` next to ``near``, for hints such as ``nearest: 20, 32``."""
+    every = [d for d in range(1, number + 1) if number % d == 0]
+    below = [d for d in every if d < near][-1:]
+    above = [d for d in every if d > near][:1]
+    return (below + above)[:most]
