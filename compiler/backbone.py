@@ -26,6 +26,9 @@ class Backbone(nn.Module):
     def __init__(self, layer: Family, at: Grid, children: Modules) -> None:
         super().__init__()
         self.layer, self.at = layer, at
+        self.stem: nn.Module
+        self.stages: nn.Sequential
+        self.head: Any
         adopt(self, children)
         self.num_classes, self.in_chans = layer.classes, layer.in_chans
         self.drop_rate, self.grad_checkpointing = layer.head_dropout, False
@@ -65,7 +68,7 @@ class Backbone(nn.Module):
         output_fmt: str = "NCHW",
         intermediates_only: bool = False,
     ) -> Any:
-        """Maps after the named stages, and the last map. ``norm`` has no effect: no norm stands between stages and head."""
+        """Maps after the named stages, and the last map; ``norm`` has no effect, no norm stands behind the stages."""
         if output_fmt != "NCHW":
             raise ValueError(f"output_fmt must be NCHW, not {output_fmt}")
         take = self._indices(indices)
@@ -81,7 +84,13 @@ class Backbone(nn.Module):
 
     def _indices(self, indices: int | list[int] | None) -> list[int]:
         count = len(self.stages)
-        wanted = list(range(count)) if indices is None else range(count - indices, count) if isinstance(indices, int) else indices
+        wanted = (
+            list(range(count))
+            if indices is None
+            else range(count - indices, count)
+            if isinstance(indices, int)
+            else indices
+        )
         take = [index + count if index < 0 else index for index in wanted]
         if not take or not all(0 <= index < count for index in take):
             raise ValueError(f"indices {indices} do not name some of the {count} stages")
@@ -132,7 +141,11 @@ class Backbone(nn.Module):
     @torch.jit.ignore
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
         """Patterns by which timm groups parameters for layer-wise learning-rate decay."""
-        blocks = r"^stages\.(\d+)" if coarse else [(r"^stages\.(\d+)\.downsample", (0,)), (r"^stages\.(\d+)\.blocks\.(\d+)", None)]
+        blocks = (
+            r"^stages\.(\d+)"
+            if coarse
+            else [(r"^stages\.(\d+)\.downsample", (0,)), (r"^stages\.(\d+)\.blocks\.(\d+)", None)]
+        )
         return {"stem": r"^stem", "blocks": blocks}
 
     @torch.jit.ignore

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
@@ -20,11 +20,15 @@ class Bound(nn.Module):
         self.at = at
         adopt(self, children)
 
+    if TYPE_CHECKING:  # parts are whatever the layer declares
+
+        def __getattr__(self, name: str) -> Any: ...
+
     def forward(self, x: Tensor, *more: Any) -> Any:
         return self.layer.forward(self, x, *more)
 
     def extra_repr(self) -> str:
-        return str(self.layer) if not isinstance(self.layer, Mapping) else ""
+        return str(self.layer)
 
 
 def adopt(owner: nn.Module, children: Mapping[str, nn.Module | Tensor]) -> None:

@@ -65,7 +65,9 @@ def _complaint(detail: ErrorDetails, cls: type[BaseModel]) -> PydanticCustomErro
     if kind in ("literal_error", "enum"):
         expected = str(context.get("expected", ""))
         choices = [word.strip(" '") for part in expected.split(",") for word in part.split(" or ")]
-        return wrong(UNKNOWN_NAME, f"{name} cannot be {given}", did_you_mean(str(detail["input"]), filter(None, choices)))
+        return wrong(
+            UNKNOWN_NAME, f"{name} cannot be {given}", did_you_mean(str(detail["input"]), filter(None, choices))
+        )
     return wrong(WRONG_VALUE, f"{name}: {_lower(detail['msg'])}, not {given}", _describe(cls, name))
 
 

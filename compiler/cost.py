@@ -26,9 +26,7 @@ def cost(layer: Layer, at: Grid) -> Cost:
 
 def own(layer: Layer, at: Grid) -> Cost:
     """The layer without its parts."""
-    return Cost(
-        layer.params(), layer.params_trainable(), layer.macs(at), layer.fft_flops(at), BYTES * layer.kept(at)
-    )
+    return Cost(layer.params(), layer.params_trainable(), layer.macs(at), layer.fft_flops(at), BYTES * layer.kept(at))
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,8 +30,12 @@ class Family(Operator):
 
     in_chans: Annotated[int, Field(ge=1, le=1024)] = Field(3, description="channels of the input image")
     classes: Annotated[int, Field(ge=0, le=1_000_000)] = Field(1000, description="classes; 0 leaves the classifier out")
-    drop_path: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="stochastic depth of the last block, in training")
-    head_dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="dropout before the classifier, in training")
+    drop_path: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="stochastic depth of the last block, in training"
+    )
+    head_dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="dropout before the classifier, in training"
+    )
 
     if TYPE_CHECKING:  # declared by every family, behind the fields their defaults depend on
         depths: tuple[int, ...]
@@ -95,4 +99,3 @@ class Family(Operator):
         """Everything that fixes weights and outputs, under full names and with nothing left to default."""
         fields = self.model_dump(exclude=set(TRAINING_ONLY) | {"size"})
         return {"family": self.notation, **fields}
-

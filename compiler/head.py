@@ -46,6 +46,6 @@ class Classifier(Layer):
         fc = Linear(vector.c, self.classes, bias=True) if self.classes else Identity()
         return {**self.head.parts(at), "drop": Drop(self.dropout), "fc": fc.on(vector)}
 
-    def forward(self, m: Bound, x: Tensor, pre_logits: bool = False) -> Tensor:  # type: ignore[override]
+    def forward(self, m: Bound, x: Tensor, pre_logits: bool = False) -> Tensor:
         x = self.head.forward(m, x)
         return x if pre_logits else m.fc(m.drop(x))

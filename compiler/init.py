@@ -26,6 +26,8 @@ class _ZeroBias:
 
 @dataclass(frozen=True, slots=True)
 class Constant(_ZeroBias):
+    """One value; biases zero."""
+
     value: float
 
     def weight(self, tensor: Tensor) -> None:
@@ -34,6 +36,8 @@ class Constant(_ZeroBias):
 
 @dataclass(frozen=True, slots=True)
 class Normal(_ZeroBias):
+    """Normal around zero; biases zero."""
+
     std: float = 1.0
 
     def weight(self, tensor: Tensor) -> None:

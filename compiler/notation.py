@@ -204,7 +204,13 @@ class _Reader:
         return self.numbers(first, first)
 
     def numbers(self, first: str, last: str) -> range:
-        if not (first.isascii() and first.isdigit() and last.isascii() and last.isdigit() and max(map(len, (first, last))) < 4):
+        if not (
+            first.isascii()
+            and first.isdigit()
+            and last.isascii()
+            and last.isdigit()
+            and max(map(len, (first, last))) < 4
+        ):
             self.index -= 1
             raise self.wrong("stages are whole numbers", "in stages 1-2, in stages 1, 3 and 4, in stage 2")
         if int(first) > int(last) or int(first) == 0:
@@ -226,14 +232,20 @@ def per_stage(clauses: Iterable[Clause], stages: int) -> tuple[Call, ...]:
         own = clause.stages or tuple(stage for stage in range(1, stages + 1) if stage not in calls)
         for index, stage in enumerate(own):
             if stage > stages:
-                raise NotationError(f"there is no stage {stage}", clause.stages_extent, f"the network has {stages} stages")
+                raise NotationError(
+                    f"there is no stage {stage}", clause.stages_extent, f"the network has {stages} stages"
+                )
             if stage in calls:
-                raise NotationError(f"stage {stage} is named twice", clause.stages_extent, "one operator for each stage")
+                raise NotationError(
+                    f"stage {stage} is named twice", clause.stages_extent, "one operator for each stage"
+                )
             calls[stage] = _call(clause, index, stage - 1, len(own), stages)
     missing = [stage for stage in range(1, stages + 1) if stage not in calls]
     if missing:
         raise NotationError(
-            f"no operator for stage {', '.join(map(str, missing))}", (0, 0), "leave `in stages` off the last operator, or name every stage"
+            f"no operator for stage {', '.join(map(str, missing))}",
+            (0, 0),
+            "leave `in stages` off the last operator, or name every stage",
         )
     return tuple(calls[stage] for stage in range(1, stages + 1))
 
@@ -249,7 +261,9 @@ def _call(clause: Clause, index: int, stage: int, own: int, stages: int) -> Call
         if param.per_stage:
             if len(param.values) not in (own, stages):
                 raise NotationError(
-                    f"{param.key} has {len(param.values)} values for {own} stages", param.extent, "one value for each stage"
+                    f"{param.key} has {len(param.values)} values for {own} stages",
+                    param.extent,
+                    "one value for each stage",
                 )
             at = index if len(param.values) == own else stage
         params[param.key] = param.values[at]
@@ -271,7 +285,7 @@ def show_call(name: str, params: Mapping[str, Scalar]) -> str:
 def show_plan(calls: Iterable[tuple[str, Mapping[str, Scalar]]]) -> str:
     """The shortest plan that says this, stage by stage.
 
-    Neighbouring stages with equal operators share a clause; neighbours that differ in values only are written as tuples.
+    Neighbouring stages with equal operators share a clause; where only values differ they are written as tuples.
     """
     stages = list(calls)
     merged = _merged(stages, 1)

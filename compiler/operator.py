@@ -37,7 +37,11 @@ class Operator(BaseModel, Layer):
         """The fields that differ from their defaults, under the paper's letters."""
         fields = type(self).model_fields
         given = {field.alias or name: getattr(self, name) for name, field in fields.items()}
-        return {key: value for (key, value), field in zip(given.items(), fields.values(), strict=True) if value != field.default}
+        return {
+            key: value
+            for (key, value), field in zip(given.items(), fields.values(), strict=True)
+            if value != field.default
+        }
 
     def typed(self) -> dict[str, Scalar | None]:
         """Every field under its full name, and the operator's type: the canonical form."""

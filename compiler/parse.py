@@ -49,7 +49,9 @@ def typed(doc: Document) -> Spec:
     """The document as a spec. Raises SpecError."""
     data = _tuples(doc.data)
     if not isinstance(data, dict):
-        raise SpecError(Problem(WRONG_VALUE, "a spec is a mapping", "it begins with `name: ...`", (), doc.locate(()), doc.source))
+        raise SpecError(
+            Problem(WRONG_VALUE, "a spec is a mapping", "it begins with `name: ...`", (), doc.locate(()), doc.source)
+        )
     cls = _family(data.get("family"))
     about, architecture = _split(data, cls)
     findings: list[ErrorDetails] = []
@@ -117,7 +119,12 @@ def _problem(doc: Document, finding: ErrorDetails, data: dict[str, Any], cls: ty
 
 def _unknown_family(doc: Document, name: str) -> Problem:
     return Problem(
-        UNKNOWN_NAME, f"unknown family {name!r}", did_you_mean(name, families), ("family",), doc.locate(("family",)), doc.source
+        UNKNOWN_NAME,
+        f"unknown family {name!r}",
+        did_you_mean(name, families),
+        ("family",),
+        doc.locate(("family",)),
+        doc.source,
     )
 
 

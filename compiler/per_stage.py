@@ -74,7 +74,9 @@ class PerStage(Generic[Op]):
         """A typed form for all stages; a list in it is one value for each stage."""
         for key, field in value.items():
             if isinstance(field, list | tuple) and len(field) != stages:
-                raise wrong(WRONG_VALUE, f"{key} has {len(field)} values for {stages} stages", "one value for each stage")
+                raise wrong(
+                    WRONG_VALUE, f"{key} has {len(field)} values for {stages} stages", "one value for each stage"
+                )
         return [
             {key: field[stage] if isinstance(field, list | tuple) else field for key, field in value.items()}
             for stage in range(stages)
@@ -85,7 +87,9 @@ class PerStage(Generic[Op]):
         for key, item in value.items():
             for stage in stage_range(key):
                 if stage in found or not 1 <= stage <= stages:
-                    raise wrong(NOTATION, f"stage {stage} is named twice or does not exist", f"stages 1 to {stages}, each once")
+                    raise wrong(
+                        NOTATION, f"stage {stage} is named twice or does not exist", f"stages 1 to {stages}, each once"
+                    )
                 found[stage] = item
         if missing := [str(stage) for stage in range(1, stages + 1) if stage not in found]:
             raise wrong(NOTATION, f"no operator for stage {', '.join(missing)}", f"name each of the {stages} stages")
@@ -106,7 +110,12 @@ class PerStage(Generic[Op]):
         return {
             "title": self.registry.kind,
             "description": "one operator for all stages, or one for each: `A in stages 1-2, B in stages 3-4`",
-            "anyOf": [self.registry.plan_schema(), {"type": "array", "items": one}, ranges, *self.registry.typed_schemas(per_stage=True)],
+            "anyOf": [
+                self.registry.plan_schema(),
+                {"type": "array", "items": one},
+                ranges,
+                *self.registry.typed_schemas(per_stage=True),
+            ],
         }
 
 

@@ -72,13 +72,13 @@ def _step(value: Any, step: str | int, same: Mapping[str, str]) -> str | int | N
 
 
 def _covers(key: str, stage: int) -> bool:
-    numbers = [int(word) for word in key.replace("–", " ").replace("-", " ").replace("to", " ").split() if word.isdigit()]
+    numbers = [
+        int(word) for word in key.replace("–", " ").replace("-", " ").replace("to", " ").split() if word.isdigit()
+    ]
     return bool(numbers) and numbers[0] <= stage <= numbers[-1]
 
 
-def _extent(
-    text: str, rest: Path, stage: int | None, stages: int, key: bool, same: Mapping[str, str]
-) -> Extent | None:
+def _extent(text: str, rest: Path, stage: int | None, stages: int, key: bool, same: Mapping[str, str]) -> Extent | None:
     """Of a parameter, or of the operator's name, as the stage sees it."""
     try:
         calls = per_stage(parse(text), stages)

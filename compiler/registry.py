@@ -69,7 +69,9 @@ class Registry(Mapping[str, type[Op]]):
         ]
         if len(own) != 1 or own[0].notation.lower() != word:
             found = ", ".join(f"{cls.__name__} ({cls.notation})" for cls in own) or "none"
-            raise TypeError(f"{module.__name__} must define one {self.base.__name__} with notation {word!r}; found {found}")
+            raise TypeError(
+                f"{module.__name__} must define one {self.base.__name__} with notation {word!r}; found {found}"
+            )
         return own[0]
 
     def __iter__(self) -> Iterator[str]:
@@ -84,7 +86,9 @@ class Registry(Mapping[str, type[Op]]):
             return self[name]
         except KeyError:
             known = [self[word].notation for word in self]
-            raise wrong(UNKNOWN_NAME, f"unknown {self.word} {name!r}", did_you_mean(name, known), operator=True) from None
+            raise wrong(
+                UNKNOWN_NAME, f"unknown {self.word} {name!r}", did_you_mean(name, known), operator=True
+            ) from None
 
     @property
     def word(self) -> str:
@@ -99,7 +103,9 @@ class Registry(Mapping[str, type[Op]]):
             return self.call(*_single(value))
         if isinstance(value, Mapping) and isinstance(value.get("type"), str):
             return self.call(value["type"], {key: field for key, field in value.items() if key != "type"})
-        raise wrong(WRONG_VALUE, f"a {self.word} is expected here", "notation such as `NAME key=value`, or {type: NAME, ...}")
+        raise wrong(
+            WRONG_VALUE, f"a {self.word} is expected here", "notation such as `NAME key=value`, or {type: NAME, ...}"
+        )
 
     def call(self, name: str, params: Mapping[str, Scalar]) -> Op:
         """The operator ``name`` with these fields."""

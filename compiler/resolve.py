@@ -9,9 +9,9 @@ from functools import cached_property
 from typing import Any
 
 from .document import Document
+from .errors import SpecError
 from .family import Family
 from .grid import Grid
-from .errors import SpecError
 from .operator import Operator
 from .parse import Spec, tidy
 from .spec import About

@@ -17,7 +17,9 @@ class Published(BaseModel):
     source: str = Field(description="paper and table: `CADA, arXiv:2210.17141v1, Table 13`")
     params: str | None = Field(None, description="parameters as printed: `28M`")
     flops: str | None = Field(None, description="work as printed: `4.6G`")
-    counter: Literal["macs", "fvcore", "ptflops-san", "elementwise"] = Field("macs", description="the tool the flops come from")
+    counter: Literal["macs", "fvcore", "ptflops-san", "elementwise"] = Field(
+        "macs", description="the tool the flops come from"
+    )
     top1: float | None = Field(None, description="ImageNet-1k top-1 accuracy, percent")
     top5: float | None = Field(None, description="top-5 accuracy, percent")
     dataset: str | None = Field(None, description="where the accuracy was measured, if not ImageNet-1k")
@@ -30,7 +32,9 @@ class About(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")] = Field(description="the model's name, lower case: `hpxformer_s18`")
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")] = Field(
+        description="the model's name, lower case: `hpxformer_s18`"
+    )
     family: str = Field(description="the frame: metaformer, resnet, ...")
     description: str = Field("", description="one sentence")
     image: Side | tuple[Side, Side] = Field(224, description="input size in pixels: a side, or [height, width]")

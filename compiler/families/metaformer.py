@@ -55,21 +55,33 @@ class MetaFormer(Family):
     notation = "metaformer"
     init: ClassVar[Init] = TruncNormal(0.02)
 
-    size: Literal["s4", "s12", "s18", "s36", "m36", "b36"] | None = Field(None, description="a named size: depths and dims")
+    size: Literal["s4", "s12", "s18", "s36", "m36", "b36"] | None = Field(
+        None, description="a named size: depths and dims"
+    )
     depths: tuple[PositiveInt, ...] = Field(default_factory=_sized(0), description="blocks of each stage")
     dims: tuple[PositiveInt, ...] = Field(default_factory=_sized(1), description="channels of each stage")
     mixers: Annotated[tuple[Mixer, ...], PerStage(known_mixers)] = Field(description="token mixer of each stage")
     mlp: Annotated[Operator, known_mlps] = Field(Mlp(activation="star_relu", bias=False), description="channel MLP")
-    norm: Annotated[Norm, known_norms] = Field(LayerNorm(bias=False), description="norm in front of mixers, MLPs and downsampling")
+    norm: Annotated[Norm, known_norms] = Field(
+        LayerNorm(bias=False), description="norm in front of mixers, MLPs and downsampling"
+    )
     head: Annotated[Head, known_heads] = Field(MlpHead(), description="from the last map to classes")
     stem_kind: Literal["patch", "small"] = Field(
-        "patch", alias="stem", description="patch: 7x7 convolution, stride 4; small: 3x3, stride 1, for images of 32 pixels and less"
+        "patch",
+        alias="stem",
+        description="patch: 7x7 convolution, stride 4; small: 3x3, stride 1, for images of 32 pixels and less",
     )
-    res_scale: tuple[bool, ...] = Field((False, False, True, True), description="learn a scale of the residual, by stage")
+    res_scale: tuple[bool, ...] = Field(
+        (False, False, True, True), description="learn a scale of the residual, by stage"
+    )
 
     def check(self, at: Grid) -> Iterator[Problem]:
         if not self.depths or not self.dims:
-            yield Problem("MX103", "depths and dims are missing", "size: s18, or depths: [3, 3, 9, 3] and dims: [64, 128, 320, 512]")
+            yield Problem(
+                "MX103",
+                "depths and dims are missing",
+                "size: s18, or depths: [3, 3, 9, 3] and dims: [64, 128, 320, 512]",
+            )
         elif not len(self.depths) == len(self.dims) == len(self.res_scale):
             yield Problem(
                 "MX204",
@@ -89,7 +101,8 @@ class MetaFormer(Family):
     def _stage(self, index: int) -> Layer:
         down = None if index == 0 else Downsample(self.dims[index - 1], self.dims[index], self.norm)
         blocks = tuple(
-            Block(self.mixers[index], self.mlp, self.norm, self.res_scale[index], rate) for rate in self.stage_rates(index)
+            Block(self.mixers[index], self.mlp, self.norm, self.res_scale[index], rate)
+            for rate in self.stage_rates(index)
         )
         return Stage(down, Sequence(blocks))
 
@@ -149,7 +162,9 @@ class Stage(Layer):
         return self.blocks.out(self.downsample.out(at) if self.downsample else at)
 
     def parts(self, at: Grid) -> Parts:
-        return chain({"downsample": self.downsample, "blocks": self.blocks} if self.downsample else {"blocks": self.blocks}, at)
+        return chain(
+            {"downsample": self.downsample, "blocks": self.blocks} if self.downsample else {"blocks": self.blocks}, at
+        )
 
     def forward(self, m: Bound, x: Tensor) -> Tensor:
         return m.blocks(m.downsample(x) if self.downsample else x)

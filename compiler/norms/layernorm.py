@@ -10,7 +10,7 @@ from ..norm import Norm
 
 
 class LayerNorm(Norm):
-    """Zero mean and unit variance over channels, position by position; a learnt scale, and a shift unless switched off."""
+    """Zero mean and unit variance over channels, at every position; a learnt scale, and a shift where wanted."""
 
     notation = "LayerNorm"
     bias: bool = Field(True, description="learn a shift per channel")

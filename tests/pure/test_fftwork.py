@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from mixspec.compiler.fftwork import fft_flops_1d, fft_flops_2d
 
 S18 = (3, 3, 9, 3)
