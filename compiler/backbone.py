@@ -23,12 +23,13 @@ class Backbone(nn.Module):
     Attributes are timm's: ``num_classes``, ``num_features``, ``head_hidden_size``, ``feature_info``, ...
     """
 
+    stem: nn.Module
+    stages: nn.Sequential
+    head: Any
+
     def __init__(self, layer: Family, at: Grid, children: Modules) -> None:
         super().__init__()
         self.layer, self.at = layer, at
-        self.stem: nn.Module
-        self.stages: nn.Sequential
-        self.head: Any
         adopt(self, children)
         self.num_classes, self.in_chans = layer.classes, layer.in_chans
         self.drop_rate, self.grad_checkpointing = layer.head_dropout, False

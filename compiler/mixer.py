@@ -14,7 +14,7 @@ from .suggest import divisors
 
 @dataclass(frozen=True, slots=True)
 class Traits:
-    """The inductive biases of a mixer on a grid, in the words of arXiv:2106.04263 and arXiv:2210.17141 (Table 1 in both).
+    """The inductive biases of a mixer on a grid, in the words of Table 1 of arXiv:2106.04263 and of arXiv:2210.17141.
 
     ``reach`` is the largest distance in positions, along an axis, over which an output sees an input, and ``context``
     the same for the positions a dynamic weight is predicted from; None means the whole map.
