@@ -51,7 +51,7 @@ class Backbone(nn.Module):
         """Logits (B, classes), or the vector in front of the classifier."""
         return self.head(x, pre_logits)
 
-    def _stage(self, stage: nn.Module, x: Tensor) -> Tensor:
+    def _stage(self, stage: Any, x: Tensor) -> Tensor:
         if not (self.grad_checkpointing and torch.is_grad_enabled()):
             return stage(x)
         if hasattr(stage, "downsample"):

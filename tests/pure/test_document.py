@@ -12,7 +12,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixspec.compiler import document
+from mixspec.compiler import events
 from mixspec.compiler.document import CODES, MAX_BYTES, Document, load, read
 from mixspec.compiler.errors import Path, Problem, Span, SpecError
 from mixspec.compiler.scalars import NEWLINE
@@ -38,7 +38,7 @@ def cut(doc: Document, span: Span) -> str:
 @pytest.fixture(params=[True, False], ids=["libyaml", "python"])
 def parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if not request.param:
-        monkeypatch.setattr(document, "_PARSER", yaml.SafeLoader)
+        monkeypatch.setattr(events, "_PARSER", yaml.SafeLoader)
 
 
 SCALARS = {
@@ -297,7 +297,7 @@ YAMLISH = st.lists(st.sampled_from(PIECES), max_size=60).map("".join)
 def test_arbitrary_input_raises_nothing_else(pure: bool, text: str | bytes) -> None:
     with pytest.MonkeyPatch.context() as patch:
         if pure:
-            patch.setattr(document, "_PARSER", yaml.SafeLoader)
+            patch.setattr(events, "_PARSER", yaml.SafeLoader)
         try:
             doc = load(text, "x")
         except SpecError as error:
