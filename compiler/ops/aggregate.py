@@ -17,21 +17,10 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import register_flop_formula
 
+from .blocked import blocks_of, by_head, form_of, forward_block
 from .decomposed import aggregate_decomposed
-from .numerics import blocks, compute_dtype, empty_like_layout, unused, without_autocast
-from .window import (
-    Shape,
-    Window,
-    aggregate_block_dmaps,
-    aggregate_block_dx,
-    aggregation_flop,
-    as_heads,
-    block_bytes,
-    check_window,
-    forward_block,
-    images_of,
-    window_of,
-)
+from .numerics import compute_dtype, empty_like_layout, unused, without_autocast
+from .window import Shape, Window, aggregation_flop, check_window, window_of
 
 __all__ = ["aggregate", "aggregate_decomposed"]
 
@@ -133,29 +122,30 @@ def _backward_flop(
 
 
 def _per_position(x: Tensor, maps: Tensor, window: Window) -> Tensor:
-    dtype, heads = compute_dtype(x), maps.shape[1] // window.taps
+    dtype, planes = compute_dtype(x), _planes(maps, window)
     out = empty_like_layout(x, (*x.shape[:2], window.out_height, window.out_width))
-    planes = maps.reshape(maps.shape[0], heads, window.taps, window.out_pixels)
-    for images, hs in blocks(x.shape[0], heads, block_bytes(window, dtype), x.device):
-        cs = slice(hs.start * window.channels, hs.stop * window.channels)
-        forward_block(x[images, cs], planes[images_of(planes, images), hs].to(dtype), out[images, cs], window)
+    for block in blocks_of(x, planes.shape[1], window, dtype):
+        forward_block(block.of(x), block.of_maps(planes).to(dtype), block.of(out), window)
     return out
+
+
+def _planes(maps: Tensor, window: Window) -> Tensor:
+    """(B, heads * G * G, Ho, Wo) -> (B, heads, G * G, Ho * Wo)."""
+    return maps.reshape(maps.shape[0], -1, window.taps, window.out_pixels)
 
 
 def _per_position_backward(
     dy: Tensor, x: Tensor, maps: Tensor, window: Window, need_dx: bool, need_dmaps: bool
 ) -> tuple[Tensor, Tensor]:
-    dtype, heads = compute_dtype(x), maps.shape[1] // window.taps
+    dtype, planes, form = compute_dtype(x), _planes(maps, window), form_of(window, x.device)
     dx = empty_like_layout(x, tuple(x.shape)) if need_dx else unused(x)
-    planes = maps.reshape(maps.shape[0], heads, window.taps, window.out_pixels)
     dplanes = maps.new_zeros(planes.shape, dtype=dtype) if need_dmaps else unused(maps)
-    for images, hs in blocks(x.shape[0], heads, block_bytes(window, dtype), x.device):
-        cs = slice(hs.start * window.channels, hs.stop * window.channels)
-        grad, shared = as_heads(dy[images, cs], dtype, window), images_of(planes, images)
+    for block in blocks_of(x, planes.shape[1], window, dtype):
+        grad = by_head(block.of(dy).to(dtype), window).contiguous()
         if need_dmaps:
-            aggregate_block_dmaps(x[images, cs], grad, dplanes[shared, hs], window)
+            form.map_gradient(block.of(x), grad, block.of_maps(dplanes), window)
         if need_dx:
-            aggregate_block_dx(planes[shared, hs].to(dtype), grad, dx[images, cs], window)
+            form.input_gradient(block.of_maps(planes).to(dtype), grad, block.of(dx), window)
     return dx, dplanes.view(maps.shape).to(maps.dtype) if need_dmaps else dplanes
 
 

@@ -17,19 +17,9 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import register_flop_formula
 
-from .numerics import blocks, compute_dtype, empty_like_layout, unused, without_autocast
-from .window import (
-    Shape,
-    aggregate_block_dmaps,
-    aggregate_block_dx,
-    aggregation_flop,
-    as_heads,
-    block_bytes,
-    check_window,
-    forward_block,
-    images_of,
-    window_of,
-)
+from .blocked import Block, blocks_of, by_head, form_of, forward_block
+from .numerics import compute_dtype, empty_like_layout, unused, without_autocast
+from .window import Shape, aggregation_flop, check_window, window_of
 
 
 def aggregate_decomposed(
@@ -83,13 +73,13 @@ class Mixture:
             None if position is None else position.to(dtype).reshape(-1, taps),
         )
 
-    def part(self, images: slice, heads: slice) -> Mixture:
+    def part(self, block: Block) -> Mixture:
         """The factors of one block."""
-        alpha = self.alpha[images_of(self.alpha, images)]
+        shared = self.alpha.shape[1] == 1
         return Mixture(
-            alpha if self.alpha.shape[1] == 1 else alpha[:, heads],
-            self.bank[heads],
-            None if self.position is None else self.position[heads],
+            self.alpha[block.images_of(self.alpha)] if shared else block.of_maps(self.alpha),
+            self.bank[block.heads],
+            None if self.position is None else self.position[block.heads],
         )
 
     def planes(self) -> Tensor:
@@ -127,9 +117,8 @@ def _decomposed(x: Tensor, alpha: Tensor, bank: Tensor, position: Tensor | None,
     out = empty_like_layout(x, (*x.shape[:2], window.out_height, window.out_width))
     with without_autocast(x):
         mixture = Mixture.of(alpha, bank, position, window.taps, dtype)
-        for images, heads in blocks(x.shape[0], mixture.bank.shape[0], block_bytes(window, dtype), x.device):
-            cs = slice(heads.start * window.channels, heads.stop * window.channels)
-            forward_block(x[images, cs], mixture.part(images, heads).planes(), out[images, cs], window)
+        for block in blocks_of(x, mixture.bank.shape[0], window, dtype):
+            forward_block(block.of(x), mixture.part(block).planes(), block.of(out), window)
     return out
 
 
@@ -147,15 +136,14 @@ def _decomposed_backward(
     dx = empty_like_layout(x, tuple(x.shape)) if need_dx else unused(x)
     with without_autocast(x):
         mixture = Mixture.of(alpha, bank, position, window.taps, dtype)
-        total = mixture.zeros()
-        for images, heads in blocks(x.shape[0], mixture.bank.shape[0], block_bytes(window, dtype), x.device):
-            cs = slice(heads.start * window.channels, heads.stop * window.channels)
-            part, grad = mixture.part(images, heads), as_heads(dy[images, cs], dtype, window)
+        total, form = mixture.zeros(), form_of(window, x.device)
+        for block in blocks_of(x, mixture.bank.shape[0], window, dtype):
+            part, grad = mixture.part(block), by_head(block.of(dy).to(dtype), window).contiguous()
             planes = part.planes()
             if need_dx:
-                aggregate_block_dx(planes, grad, dx[images, cs], window)
-            aggregate_block_dmaps(x[images, cs], grad, planes.zero_(), window)
-            part.add_gradients(planes, total.part(images, heads))
+                form.input_gradient(planes, grad, block.of(dx), window)
+            form.map_gradient(block.of(x), grad, planes.zero_(), window)
+            part.add_gradients(planes, total.part(block))
     dposition = bank.new_zeros(bank.shape[0]) if total.position is None or position is None else total.position
     return (
         dx,

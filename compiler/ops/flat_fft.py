@@ -15,6 +15,9 @@ from torch import Tensor
 
 from .numerics import blocks, compute_dtype, empty_like_layout, unused
 
+# Bytes of one block's padded signal; its spectrum is as large again.
+BLOCK_BYTES = 1 << 20
+
 
 @dataclass(frozen=True)
 class Reach:
@@ -116,7 +119,7 @@ def convolve(x: Tensor, filters: Tensor, layout: Layout) -> Tensor:
     """x (B, C, H, W), filters (C, K, K2) -> (B, C, H, W) in the dtype of x."""
     dtype = compute_dtype(x)
     transfer, out = spectrum(filters, layout, dtype), empty_like_layout(x, tuple(x.shape))
-    for images, channels in blocks(x.shape[0], x.shape[1], layout.length * dtype.itemsize, x.device):
+    for images, channels in blocks(x.shape[0], x.shape[1], layout.length * dtype.itemsize, BLOCK_BYTES, x.device):
         source = x[images, channels]
         signal = x.new_zeros((*source.shape[:2], layout.length), dtype=dtype)
         layout.input(signal).copy_(source)
@@ -133,7 +136,7 @@ def convolve_backward(
     transfer = spectrum(filters, layout, dtype).conj_physical_() if need_dx else unused(x)
     dx = empty_like_layout(x, tuple(x.shape)) if need_dx else unused(x)
     cross = x.new_zeros((x.shape[1], layout.length // 2 + 1), dtype=dtype.to_complex()) if need_dfilters else unused(x)
-    for images, channels in blocks(x.shape[0], x.shape[1], layout.length * dtype.itemsize, x.device):
+    for images, channels in blocks(x.shape[0], x.shape[1], layout.length * dtype.itemsize, BLOCK_BYTES, x.device):
         source = x[images, channels]
         signal = x.new_zeros((*source.shape[:2], layout.length), dtype=dtype)
         if need_dfilters:

@@ -8,8 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor
 
-# One slice of work should stay in a core's second-level cache; an accelerator wants few, large launches instead.
-CPU_BLOCK_BYTES = 1 << 20
+# A block on CPU should stay in the cache; an accelerator wants few, large launches instead.
 ACCELERATOR_BLOCK_BYTES = 1 << 28
 
 
@@ -37,13 +36,13 @@ def unused(x: Tensor) -> Tensor:
     return x.new_empty(0)
 
 
-def blocks(outer: int, inner: int, unit_bytes: int, device: torch.device) -> Iterator[tuple[slice, slice]]:
-    """Cut `outer` x `inner` units of `unit_bytes` each into slices that fit the cache, inner units last.
+def blocks(outer: int, inner: int, unit_bytes: int, limit: int, device: torch.device) -> Iterator[tuple[slice, slice]]:
+    """Cut `outer` x `inner` units of `unit_bytes` each into slices of at most `limit` bytes on CPU.
 
     Whole rows of inner units are grouped when one fits; otherwise each outer unit is cut along the inner axis.
     The inner slice is the slow one, so what depends on it alone can be kept over the outer slices.
     """
-    limit = CPU_BLOCK_BYTES if device.type == "cpu" else ACCELERATOR_BLOCK_BYTES
+    limit = limit if device.type == "cpu" else ACCELERATOR_BLOCK_BYTES
     inner_step = max(1, min(inner, limit // max(1, unit_bytes)))
     outer_step = max(1, min(outer, limit // max(1, unit_bytes * inner))) if inner_step == inner else 1
     for i in range(0, inner, inner_step):
