@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, PositiveInt
 
+from .complaints import WRONG_VALUE, wrong
 from .grid import Grid
 from .layer import Layer
 from .notation import Scalar, show_call
@@ -14,6 +15,26 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from .bound import Bound
+
+
+def _odd(value: int) -> int:
+    if value % 2 == 0:
+        raise wrong(WRONG_VALUE, f"{value} is even", f"an odd number: {max(value - 1, 1)} or {value + 1}")
+    return value
+
+
+OddInt = Annotated[PositiveInt, AfterValidator(_odd)]
+"""The side of a kernel that has a centre."""
+
+
+def _odd(number: int) -> int:
+    if number % 2 == 0:
+        raise ValueError(f"must be odd to have a centre: {number - 1} or {number + 1}")
+    return number
+
+
+OddInt: TypeAlias = Annotated[int, Field(ge=1), AfterValidator(_odd)]
+"""A positive odd number: the side of a kernel with a centre."""
 
 
 class Operator(BaseModel, Layer):

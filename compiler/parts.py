@@ -16,7 +16,7 @@ from .layer import Layer, Modules
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-Activation = Literal["relu", "gelu", "silu", "star_relu", "squared_relu", "sigmoid", "tanh"]
+Activation = Literal["relu", "gelu", "quick_gelu", "silu", "star_relu", "squared_relu", "sigmoid", "tanh"]
 
 
 class Leaf(Layer):
@@ -30,13 +30,15 @@ class Leaf(Layer):
 
 @dataclass(frozen=True, slots=True)
 class Conv(Leaf):
-    """Convolution on (B, C, H, W). ``kernel`` is a side or (height, width); padding defaults to half the kernel."""
+    """Convolution on (B, C, H, W). ``kernel`` and ``padding`` are one number or (height, width); padding defaults to
+    half the kernel.
+    """
 
     cin: int
     cout: int
     kernel: int | tuple[int, int]
     stride: int = 1
-    padding: int | None = None
+    padding: int | tuple[int, int] | None = None
     groups: int = 1
     bias: bool = False
     init: Init | None = None
@@ -49,7 +51,9 @@ class Conv(Leaf):
 
     @property
     def pads(self) -> tuple[int, int]:
-        return (self.sides[0] // 2, self.sides[1] // 2) if self.padding is None else (self.padding, self.padding)
+        if self.padding is None:
+            return self.sides[0] // 2, self.sides[1] // 2
+        return self.padding if isinstance(self.padding, tuple) else (self.padding, self.padding)
 
     def params(self) -> int:
         return self.cout * (self.cin // self.groups) * math.prod(self.sides) + self.cout * self.bias
@@ -164,7 +168,7 @@ class Act(Leaf):
         return 2 if self.kind == "star_relu" else 0
 
     def kept(self, at: Grid) -> int:
-        per_element = {"gelu": 1, "silu": 1, "star_relu": 2, "squared_relu": 1}
+        per_element = {"gelu": 1, "quick_gelu": 2, "silu": 1, "star_relu": 2, "squared_relu": 1}
         return per_element.get(self.kind, 0) * at.pixels * self.c
 
     def module(self, at: Grid, children: Modules) -> nn.Module:
