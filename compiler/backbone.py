@@ -157,6 +157,33 @@ class Backbone(nn.Module):
         }
 
 
+class TokenBackbone(Backbone):
+    """A backbone whose last stage carries a class token beside its map; the head reads the token.
+
+    Such a stage has a part ``token`` and blocks that work on rows, (B, C, 1, 1 + h w), the token first.
+    """
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        """Class token and last map as one row, (B, num_features, 1, 1 + h w)."""
+        x = self.stem(x)
+        for stage in self.stages:
+            x = self._row(stage, x)[0] if hasattr(stage, "token") else self._stage(stage, x)
+        return x
+
+    def _stage(self, stage: nn.Module, x: Tensor) -> Tensor:
+        if not hasattr(stage, "token"):
+            return super()._stage(stage, x)
+        row, (height, width) = self._row(stage, x)
+        return row[..., 1:].unflatten(3, (height, width)).squeeze(2)
+
+    def _row(self, stage: Any, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
+        row, size = stage.layer.enter(stage, x)
+        for block in stage.blocks:
+            again = self.grad_checkpointing and torch.is_grad_enabled()
+            row = checkpoint(block, row, size, use_reentrant=False) if again else block(row, size)
+        return row, size
+
+
 class HeadPool(nn.Module):
     """What is left of a pruned head: mean pooling."""
 

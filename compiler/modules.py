@@ -48,11 +48,25 @@ class SquaredReLU(nn.Module):
         return F.relu(x).square()
 
 
+class QuickGELU(nn.Module):
+    """x * sigmoid(1.702 x), an approximation of GELU (arXiv:1606.08415, section 2)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.sigmoid(1.702 * x)
+
+
 class GlobalPool(nn.Module):
     """Mean over the positions of (B, C, H, W): (B, C)."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x.mean((2, 3))
+
+
+class FirstPosition(nn.Module):
+    """The first position of (B, C, H, W): (B, C)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, :, 0, 0]
 
 
 class DropPath(nn.Module):
@@ -75,6 +89,7 @@ class DropPath(nn.Module):
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
     "gelu": nn.GELU,
+    "quick_gelu": QuickGELU,
     "silu": nn.SiLU,
     "sigmoid": nn.Sigmoid,
     "tanh": nn.Tanh,
