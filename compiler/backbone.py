@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -16,12 +16,18 @@ from .layer import Modules, place, walk
 from .modules import GlobalPool, Pointwise
 from .parts import Weight
 
+if TYPE_CHECKING:
+    from .resolve import Network
+
 
 class Backbone(nn.Module):
     """Stem, stages and head of a family. Input (B, in_chans, H, W), output (B, classes).
 
     Attributes are timm's: ``num_classes``, ``num_features``, ``head_hidden_size``, ``feature_info``, ...
+    ``network`` is the resolved spec the module was lowered from, without its text; None for a bare family.
     """
+
+    network: Network | None = None
 
     stem: nn.Module
     stages: nn.Sequential

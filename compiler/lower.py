@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, cast
 
 import torch
@@ -18,7 +19,9 @@ from .resolve import Network
 def lower(network: Network, *, device: torch.device | str = "cpu", dtype: torch.dtype | None = None) -> Backbone:
     """The network as a module with fresh weights, in training mode. On ``meta`` it has shapes only."""
     family = network.family
-    return cast(Backbone, lower_layer(family, network.at, init=family.init, device=device, dtype=dtype))
+    module = cast(Backbone, lower_layer(family, network.at, init=family.init, device=device, dtype=dtype))
+    module.network = replace(network, document=None)
+    return module
 
 
 def lower_layer(
