@@ -9,9 +9,10 @@ from functools import cached_property
 from typing import Any
 
 from .document import Document
-from .errors import SpecError
+from .errors import Problem, SpecError
 from .family import Family
 from .grid import Grid
+from .layer import Layer
 from .operator import Operator
 from .parse import Spec, tidy
 from .spec import About
@@ -57,19 +58,31 @@ def sides(image: int | tuple[int, int]) -> tuple[int, int]:
 
 def resolve(spec: Spec) -> Network:
     """The network a spec means. Raises SpecError with everything illegal about it, by line and column."""
-    network = Network(spec.about, spec.family, spec.document)
-    at = network.at
-    problems = [spec.problem(problem) for problem in spec.family.check(at)]
-    if not problems:
-        network = Network(spec.about, spec.family.settle(0, at), spec.document)
-        found = list(verify(network.family, at))
-        problems = [spec.problem(problem, _letters(layer)) for problem, layer in found]
-    if problems:
+    at = Network(spec.about, spec.family).at
+    if problems := [spec.problem(problem) for problem in spec.family.check(at)]:
         raise SpecError(*tidy(problems))
+    network = Network(spec.about, spec.family.settle(0, at), spec.document)
+    placed(network)
     return network
 
 
-def _letters(layer: object) -> dict[str, str]:
+def placed(network: Network, image: int | tuple[int, int] | None = None) -> Grid:
+    """The input's shape for images of that size, the spec's own if None. Raises SpecError where it is illegal."""
+    at = network.grid(image)
+    problems = [_located(network, problem, layer) for problem, layer in verify(network.family, at)]
+    if problems:
+        raise SpecError(*tidy(problems))
+    return at
+
+
+def _located(network: Network, problem: Problem, layer: Layer) -> Problem:
+    """The complaint of a layer, with its place in the file where there is one."""
+    if network.document is None:
+        return problem
+    return Spec(network.about, network.family, network.document).problem(problem, _letters(layer))
+
+
+def _letters(layer: Layer) -> dict[str, str]:
     """The paper's letter of every field of an operator."""
     if not isinstance(layer, Operator):
         return {}

@@ -1,0 +1,49 @@
+"""Which specs there are: those that ship, by name, and any file by its path."""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from pathlib import Path
+
+from . import document
+from .errors import SpecError
+from .parse import Spec, typed
+from .suggest import did_you_mean, nearest
+
+FOLDER = Path(__file__).parents[1] / "specs"
+UNKNOWN_MODEL = "MX012"
+STDIN = "-"
+
+
+@cache
+def _shipped() -> dict[str, Path]:
+    """Every shipped spec by its name, which is its file's. Recipes are no models."""
+    files = sorted(FOLDER.glob("*/**/*.yaml"), key=lambda file: file.stem)
+    return {file.stem: file for file in files if file.relative_to(FOLDER).parts[0] != "recipes"}
+
+
+def names() -> list[str]:
+    """The names of all shipped specs, in order."""
+    return list(_shipped())
+
+
+def find(name_or_path: str) -> Path:
+    """The file of a shipped name, or that of a path. Raises SpecError for an unknown name; a file is not opened."""
+    path = Path(name_or_path)
+    if path.is_file() or path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
+        return path
+    if name_or_path in _shipped():
+        return _shipped()[name_or_path]
+    if path.exists():
+        return path
+    near = nearest(name_or_path, names())
+    hint = did_you_mean(name_or_path, near) if near else f"a file, or one of the {len(names())} shipped names"
+    raise SpecError.of(UNKNOWN_MODEL, f"there is no model {name_or_path!r}", hint)
+
+
+def load(name_or_path: str) -> Spec:
+    """The spec of that name or in that file; ``-`` reads standard input. Raises SpecError."""
+    if name_or_path == STDIN:
+        return typed(document.load(sys.stdin.buffer.read(document.MAX_BYTES + 1), "<stdin>"))
+    return typed(document.read(find(name_or_path)))

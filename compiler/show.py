@@ -1,0 +1,122 @@
+"""A network to read: its outline by stages, its tree of layers, and portions that add up to the whole."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
+from typing import Any, Literal
+
+from .cost import cost, own
+from .grid import Cost, Grid
+from .layer import Layer, On, place
+from .operator import Operator
+from .resolve import Network
+
+By = Literal["stage", "block", "layer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A part of the network: its path, what it is, the grid it gives, and what it costs."""
+
+    path: str
+    what: str
+    grid: Grid
+    cost: Cost
+    depth: int | None = None
+    """Blocks of a stage; None for anything else."""
+
+    def data(self) -> dict[str, Any]:
+        """The line for other programs: sizes in positions and channels, figures under the names of ``Cost``."""
+        sizes = {"grid": [self.grid.h, self.grid.w], "width": self.grid.c}
+        if self.depth is None:
+            return {"path": self.path, "layer": self.what, **sizes, **asdict(self.cost)}
+        return {"path": self.path, **sizes, "depth": self.depth, "mixer": self.what, **asdict(self.cost)}
+
+
+def outline(network: Network, at: Grid) -> list[Line]:
+    """Stem, stages and head, in order; their costs add up to the network's."""
+    family, lines = network.family, []
+    for line in portions(family, at, "stage"):
+        stage = re.fullmatch(r"stages\.(\d+)", line.path)
+        if stage:
+            index = int(stage[1])
+            line = Line(line.path, str(family.mixers[index]), line.grid, line.cost, family.depths[index])
+        lines.append(line)
+    return lines
+
+
+_OPEN = {
+    "stage": re.compile(r"(stages)?"),
+    "block": re.compile(r"(stages(\.\d+(\.blocks)?)?)?"),
+    "layer": re.compile(r".*"),
+}
+
+
+def portions(layer: Layer, at: Grid, by: By, path: str = "") -> Iterator[Line]:
+    """The tree cut at stages, blocks or single layers; the costs of all portions add up to the tree's."""
+    placed = _children(layer, at, path)
+    if not placed or not _OPEN[by].fullmatch(path):
+        yield Line(path, describe(layer), layer.out(at), cost(layer, at))
+        return
+    if own(layer, at) != Cost():
+        yield Line(path, describe(layer), layer.out(at), own(layer, at))
+    for name, part in placed.items():
+        yield from portions(part.layer, part.at, by, name)
+
+
+def _children(layer: Layer, at: Grid, path: str) -> dict[str, On]:
+    return {f"{path}.{name}" if path else name: place(part, at) for name, part in layer.parts(at).items()}
+
+
+def tree(layer: Layer, at: Grid, most: int | None = None, path: str = "") -> Iterator[tuple[int, Line]]:
+    """Every layer with its depth in the tree, at most ``most`` levels down. Equal neighbours are one line, ``0-2``."""
+    level = path.count(".") + bool(path)
+    if most is not None and level >= most:
+        return
+    run: list[str] = []
+    children = list(_children(layer, at, path).items())
+    for index, (name, part) in enumerate(children):
+        run.append(name)
+        if index + 1 < len(children) and children[index + 1][1] == part:
+            continue
+        last = run[-1].rpartition(".")[2]
+        label = run[0] if len(run) == 1 else f"{run[0]}-{last}"
+        yield level, Line(label, describe(part.layer), part.layer.out(part.at), _times(part, len(run)))
+        yield from tree(part.layer, part.at, most, name)
+        run = []
+
+
+def _times(part: On, count: int) -> Cost:
+    return sum([cost(part.layer, part.at)] * count, Cost())
+
+
+def describe(layer: Layer) -> str:
+    """What a layer is, in a few words: ``Conv 3 64 7 stride=4``, notation for whatever a spec can name."""
+    if isinstance(layer, Operator):
+        return layer.notation if hasattr(layer, "depths") else str(layer)
+    words = [type(layer).__name__]
+    if is_dataclass(layer):
+        words += [_setting(field.name, getattr(layer, field.name), field.default) for field in fields(layer)]
+    return " ".join(filter(None, words))
+
+
+def _setting(name: str, value: object, default: object) -> str:
+    """A field in words; nothing for a default and for whatever is a layer or an initialisation itself."""
+    if not isinstance(value, int | float | str | tuple) or value == default:
+        return ""
+    if isinstance(value, tuple):
+        if any(isinstance(item, Layer) for item in value):
+            return ""
+        value = "x".join(map(str, value))
+    return str(value) if default is MISSING else name if value is True else f"{name}={value}"
+
+
+def si(number: int, unit: str = "") -> str:
+    """``26341656`` as ``26.3M``, three digits; powers of 1000."""
+    value, prefixes = float(number), ["", "k", "M", "G", "T", "P"]
+    while value >= 999.5 and len(prefixes) > 1:
+        value, prefixes = value / 1000, prefixes[1:]
+    digits = 0 if not prefixes[0] and number < 1000 else max(0, 3 - len(str(int(value))))
+    return f"{value:.{digits}f}{' ' if unit else ''}{prefixes[0]}{unit}"
