@@ -121,6 +121,9 @@ class BatchNorm(Leaf):
     def params(self) -> int:
         return 2 * self.c
 
+    def out(self, at: Grid) -> Grid:
+        return at.to(self.c)
+
     def kept(self, at: Grid) -> int:
         return at.pixels * self.c
 
@@ -145,6 +148,9 @@ class LayerNorm(Leaf):
     def params(self) -> int:
         return self.c * (1 + self.bias)
 
+    def out(self, at: Grid) -> Grid:
+        return at.to(self.c)
+
     def kept(self, at: Grid) -> int:
         return at.pixels * (self.c + 2)
 
@@ -167,6 +173,9 @@ class Act(Leaf):
     def params(self) -> int:
         return 2 if self.kind == "star_relu" else 0
 
+    def out(self, at: Grid) -> Grid:
+        return at.to(self.c)
+
     def kept(self, at: Grid) -> int:
         per_element = {"gelu": 1, "quick_gelu": 2, "silu": 1, "star_relu": 2, "squared_relu": 1}
         return per_element.get(self.kind, 0) * at.pixels * self.c
@@ -183,7 +192,9 @@ class Act(Leaf):
 
 @dataclass(frozen=True, slots=True)
 class Pool(Leaf):
-    """Average or max pooling. Borders count only what is inside the map; ``ceil`` keeps a last, partial window."""
+    """Average or max pooling. Borders count only what is inside the map, or with ``zeros`` the padding too;
+    ``ceil`` keeps a last, partial window.
+    """
 
     kind: Literal["avg", "max"]
     kernel: int
@@ -191,6 +202,8 @@ class Pool(Leaf):
     padding: int | None = None
     ceil: bool = False
     c: int = 0
+    zeros: bool = False
+    shared_input: bool = False
 
     @property
     def pad(self) -> int:
@@ -208,14 +221,15 @@ class Pool(Leaf):
 
     def kept(self, at: Grid) -> int:
         # max pooling keeps the int64 index of every output beside its input
-        return at.size + (2 * self.out(at).size if self.kind == "max" else 0)
+        indices = 2 * self.out(at).size if self.kind == "max" else 0
+        return indices + (0 if self.shared_input else at.size)
 
     def module(self, at: Grid, children: Modules) -> nn.Module:
         from torch import nn
 
         if self.kind == "max":
             return nn.MaxPool2d(self.kernel, self.stride, self.pad, ceil_mode=self.ceil)
-        return nn.AvgPool2d(self.kernel, self.stride, self.pad, ceil_mode=self.ceil, count_include_pad=False)
+        return nn.AvgPool2d(self.kernel, self.stride, self.pad, ceil_mode=self.ceil, count_include_pad=self.zeros)
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,10 +281,12 @@ class Identity(Leaf):
 
 @dataclass(frozen=True, slots=True)
 class Weight(Leaf):
-    """A bare parameter. ``decay=False`` exempts it from weight decay, ``frozen=True`` stops it from learning."""
+    """A bare parameter. ``decay=False`` exempts it from weight decay, ``frozen=True`` stops it from learning;
+    with ``init=None`` it starts as the family's convolutions do.
+    """
 
     shape: tuple[int, ...]
-    init: Init = ZEROS
+    init: Init | None = ZEROS
     decay: bool = True
     frozen: bool = False
 
@@ -286,7 +302,7 @@ class Weight(Leaf):
         return torch.nn.Parameter(torch.empty(self.shape, device="meta"), requires_grad=not self.frozen)
 
     def initialise(self, module: Any, default: Init) -> None:
-        self.init.weight(module)
+        (self.init or default).weight(module)
 
 
 @dataclass(frozen=True, slots=True)
