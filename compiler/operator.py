@@ -27,16 +27,6 @@ OddInt = Annotated[PositiveInt, AfterValidator(_odd)]
 """The side of a kernel that has a centre."""
 
 
-def _odd(number: int) -> int:
-    if number % 2 == 0:
-        raise ValueError(f"must be odd to have a centre: {number - 1} or {number + 1}")
-    return number
-
-
-OddInt: TypeAlias = Annotated[int, Field(ge=1), AfterValidator(_odd)]
-"""A positive odd number: the side of a kernel with a centre."""
-
-
 class Operator(BaseModel, Layer):
     """A frozen value with named fields. One class in one file; the file's name is the word in the spec.
 
