@@ -1,0 +1,28 @@
+"""Hyena of order 2: a gated convolution over the tokens before. arXiv:2302.10866, section 3."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from ..grid import Grid
+from ..init import Table
+from ..mixer import Traits
+from ._filters import causal_embedding, time_from_newest, time_to_oldest
+from ._sequence import SequenceMixer
+
+
+class Hyena(SequenceMixer):
+    """c0 * g(c1 * c2) on the flattened map, each token seeing itself and those before it."""
+
+    notation = "Hyena"
+    causal = True
+
+    inverted: bool = Field(
+        False, description="damp new tokens most, as HyenaPixel's code does; Equation 2 damps old ones"
+    )
+
+    def traits(self, at: Grid) -> Traits:
+        return Traits("dense", "separate", None, shared_over_positions=False, dynamic="position", context=2)
+
+    def tables(self) -> tuple[Table, Table]:
+        return Table(causal_embedding), Table(time_to_oldest if self.inverted else time_from_newest)
