@@ -41,7 +41,7 @@ def _ptflops_san(path: str, layer: Layer, at: Grid) -> int:
 
 
 def _elementwise(path: str, layer: Layer, at: Grid) -> int:
-    """BatchNorm 2 and LayerNorm 5 per element; bias, residual, mask, table, ReLU, GELU and softmax 1 each.
+    """BatchNorm 2 and LayerNorm 5 per element; bias, residual, mask, table, ReLU, GELU, sigmoid and softmax 1 each.
 
     Weighted sums in an operator of their own are left out: the tool cannot see them.
     """
@@ -50,7 +50,7 @@ def _elementwise(path: str, layer: Layer, at: Grid) -> int:
     if isinstance(layer, BatchNorm | LayerNorm):
         return (2 if isinstance(layer, BatchNorm) else 5) * at.pixels * layer.c
     if isinstance(layer, Act):
-        return at.pixels * layer.c * (layer.kind in ("relu", "gelu"))
+        return at.pixels * layer.c * (layer.kind in ("relu", "gelu", "sigmoid"))
     tally = layer.tally(at)
     return sum(tally.get(kind, 0) for kind in ("add", "softmax", "mask", "table")) - tally.get("aggregation", 0)
 
