@@ -25,7 +25,11 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One complaint. ``what`` says what is wrong, ``hint`` what would be right."""
+    """One complaint. ``what`` says what is wrong, ``hint`` what would be right.
+
+    ``trail`` is what was inferred on the way (``stage 3 is 14x14x320 here``), ``nearest`` what could stand at the place
+    instead, best first.
+    """
 
     code: str
     what: str
@@ -33,6 +37,8 @@ class Problem:
     where: Path = ()
     span: Span | None = None
     source: str = ""
+    trail: str = ""
+    nearest: tuple[str, ...] = ()
 
     def at(self, source: str, span: Span) -> Problem:
         return replace(self, source=source, span=span)

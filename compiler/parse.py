@@ -31,7 +31,8 @@ class Spec:
 
     def problem(self, problem: Problem, same: Mapping[str, str] | None = None) -> Problem:
         """The complaint with its place in the file; ``same`` maps field names to the paper's letters."""
-        span = locate(self.document, problem.where, stages=len(self.family.depths), same=same or {})
+        where = problem.where or ("family",)
+        span = locate(self.document, where, stages=len(self.family.depths), same=same or {})
         return problem.at(self.document.source, span)
 
 

@@ -16,7 +16,7 @@ from .layer import Layer
 from .operator import Operator
 from .parse import Spec, tidy
 from .spec import About
-from .verify import verify
+from .verify import limits, verify
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def sides(image: int | tuple[int, int]) -> tuple[int, int]:
 def resolve(spec: Spec) -> Network:
     """The network a spec means. Raises SpecError with everything illegal about it, by line and column."""
     at = Network(spec.about, spec.family).at
-    if problems := [spec.problem(problem) for problem in spec.family.check(at)]:
+    if problems := [spec.problem(problem) for problem in [*limits(spec.family), *spec.family.check(at)]]:
         raise SpecError(*tidy(problems))
     network = Network(spec.about, spec.family.settle(0, at), spec.document)
     placed(network)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import SequenceMatcher
+from math import isqrt
+
+_LARGEST = 1 << 24
 
 
 def nearest(word: str, known: Iterable[str], *, most: int = 3, least: float = 0.6) -> list[str]:
@@ -24,7 +27,15 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 def divisors(number: int, near: int, *, most: int = 2) -> list[int]:
     """The divisors of ``number`` next to ``near``, for hints such as ``nearest: 20, 32``."""
-    every = [d for d in range(1, number + 1) if number % d == 0]
+    every = factors(number)
     below = [d for d in every if d < near][-1:]
     above = [d for d in every if d > near][:1]
     return (below + above)[:most]
+
+
+def factors(number: int) -> list[int]:
+    """All divisors, smallest first; only 1 and itself for numbers that nobody means."""
+    if number > _LARGEST:
+        return [1, number]
+    low = [d for d in range(1, isqrt(number) + 1) if number % d == 0]
+    return sorted({*low, *(number // d for d in low)})

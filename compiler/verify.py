@@ -4,54 +4,95 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 
 from .errors import Path, Problem
 from .family import Family
 from .grid import Grid
-from .layer import Layer, place
+from .layer import Layer, Sequence, place
 from .mixer import Mixer
 from .operator import Operator
 from .parts import Conv, Linear, Pool
 
-TOO_SMALL, NO_STRIDE, NOT_DIVIDED = "MX201", "MX202", "MX203"
+TOO_SMALL, NO_STRIDE, NOT_DIVIDED, TOO_LARGE = "MX201", "MX202", "MX203", "MX205"
+MAX_BLOCKS, MAX_CHANNELS = 1000, 65536
+
+
+def limits(family: Family) -> Iterator[Problem]:
+    """Sizes that nobody means, refused before a tree of them is made."""
+    for key, most in (("depths", MAX_BLOCKS), ("dims", MAX_CHANNELS)):
+        for index, size in enumerate(getattr(family, key, ())):
+            if size > most:
+                yield Problem(TOO_LARGE, f"{size} in {key}", f"at most {most}", (key, index))
+    blocks = sum(family.depths)
+    if blocks > MAX_BLOCKS >= max(family.depths):
+        yield Problem(TOO_LARGE, f"{blocks} blocks in all", f"at most {MAX_BLOCKS}", ("depths",))
 
 
 def verify(family: Family, at: Grid) -> Iterator[tuple[Problem, Layer]]:
     """Everything that is illegal about the network on this grid, with the layer that complains."""
-    yield from _verify(family, family, at, "")
+    yield from _verify(_Walk(family), family, at, "", ())
 
 
-def _verify(family: Family, layer: Layer, at: Grid, path: str) -> Iterator[tuple[Problem, Layer]]:
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """A walk over one family; equal layers on equal grids are judged once."""
+
+    family: Family
+    seen: set[tuple[str, Layer, Grid]] = field(default_factory=set)
+
+    def first(self, layer: Layer, at: Grid, path: str) -> bool:
+        """Whether this is the first such layer of its stage."""
+        stage = path[: path.find(".", 7)] if path.startswith("stages.") else ""
+        key = stage, layer, at
+        known = key in self.seen
+        self.seen.add(key)
+        return not known
+
+
+def _verify(walk: _Walk, layer: Layer, at: Grid, path: str, origin: Path) -> Iterator[tuple[Problem, Layer]]:
+    origin = _origin(walk.family, layer, path) or origin
     complaints = [*layer.check(at), *_fits(layer, at)]
     for problem in complaints:
-        yield _placed(family, layer, path, problem), layer
+        yield _placed(problem, at, path, origin), layer
     if complaints:
         return
     for name, part in layer.parts(at).items():
         stands = place(part, at)
-        yield from _verify(family, stands.layer, stands.at, f"{path}.{name}" if path else name)
+        inner = f"{path}.{name}" if path else name
+        repeats = isinstance(layer, Sequence) or isinstance(stands.layer, Operator)
+        if not repeats or walk.first(stands.layer, stands.at, inner):
+            yield from _verify(walk, stands.layer, stands.at, inner, origin)
 
 
 def _fits(layer: Layer, at: Grid) -> Iterator[Problem]:
     """A leaf has whole groups and something to look at."""
-    if isinstance(layer, Conv):
-        assert layer.cin % layer.groups == 0 == layer.cout % layer.groups, f"{layer} has broken groups"
-    if isinstance(layer, Conv | Pool) and min(layer.out(at).h, layer.out(at).w) < 1:
+    if isinstance(layer, Conv) and (layer.cin % layer.groups or layer.cout % layer.groups):
+        what = f"a convolution from {layer.cin} to {layer.cout} channels cannot have {layer.groups} groups"
+        yield Problem(NOT_DIVIDED, what, "a number of groups that divides both")
+    elif isinstance(layer, Conv | Pool) and min(layer.out(at).h, layer.out(at).w) < 1:
         yield Problem(TOO_SMALL, f"a kernel of {layer.kernel} does not fit into a {at.h}x{at.w} map", "a larger image")
-    if isinstance(layer, Conv | Linear):
-        assert layer.cin > 0 < layer.cout, f"{layer} has no channels"
+    elif isinstance(layer, Linear) and not layer.cin > 0 < layer.cout:
+        yield Problem(TOO_SMALL, f"a linear map from {layer.cin} to {layer.cout} channels", "more channels")
 
 
-def _placed(family: Family, layer: Layer, path: str, problem: Problem) -> Problem:
-    """The complaint with the spec's path in front, and the stage in words."""
-    stage = re.match(r"stages\.(\d+)", path)
-    prefix = _origin(family, layer, int(stage[1]) if stage else None)
-    words = f"stage {int(stage[1]) + 1}: {problem.what}" if stage else problem.what
-    return Problem(problem.code, words, problem.hint, (*prefix, *problem.where))
+def _placed(problem: Problem, at: Grid, path: str, origin: Path) -> Problem:
+    """The complaint with the spec's path in front, the stage in words, and the shape that was inferred there."""
+    stage = _stage(path)
+    words = f"stage {stage + 1}: {problem.what}" if stage is not None else problem.what
+    trail = f"stage {stage + 1} is {at} here" if stage is not None else f"the map is {at} here"
+    return replace(problem, what=words, where=(*origin, *problem.where), trail=problem.trail or trail)
 
 
-def _origin(family: Family, layer: Layer, stage: int | None) -> Path:
+def _stage(path: str) -> int | None:
+    """The stage a path of the tree lies in, counted from 0."""
+    found = re.match(r"stages\.(\d+)", path)
+    return int(found[1]) if found else None
+
+
+def _origin(family: Family, layer: Layer, path: str) -> Path:
     """The spec's key that put this layer where it is."""
+    stage = _stage(path)
     if isinstance(layer, Mixer) and stage is not None:
         return ("mixers", stage)
     if isinstance(layer, Operator) and layer is not family:
