@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 
 import typer
+
+
+_NUMBER = re.compile(r"-?|[\d.,]+[kMGTP]?")
 
 
 def print_json(data: object) -> None:
@@ -15,9 +19,8 @@ def print_json(data: object) -> None:
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print rows under bold heads. Numbers stand right, with thousands apart, everything else left."""
-    lines = list(rows)
-    cells = [list(heads), *([_text(value) for value in row] for row in lines)]
-    right = [any(isinstance(row[i], int) for row in lines) for i in range(len(heads))]
+    cells = [list(heads), *([_text(value) for value in row] for row in rows)]
+    right = [all(_NUMBER.fullmatch(row[i]) for row in cells[1:]) for i in range(len(heads))]
     widths = [max(len(row[i]) for row in cells) for i in range(len(heads))]
     for index, row in enumerate(cells):
         padded = [c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right, strict=True)]

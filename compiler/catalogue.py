@@ -12,7 +12,6 @@ from .parse import Spec, typed
 from .suggest import did_you_mean, nearest
 
 FOLDER = Path(__file__).parents[1] / "specs"
-UNKNOWN_MODEL = "MX012"
 STDIN = "-"
 
 
@@ -39,7 +38,7 @@ def find(name_or_path: str) -> Path:
         return path
     near = nearest(name_or_path, names())
     hint = did_you_mean(name_or_path, near) if near else f"a file, or one of the {len(names())} shipped names"
-    raise SpecError.of(UNKNOWN_MODEL, f"there is no model {name_or_path!r}", hint)
+    raise SpecError.of("MX001", f"there is no model {name_or_path!r}", hint)
 
 
 def load(name_or_path: str) -> Spec:

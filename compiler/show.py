@@ -11,6 +11,7 @@ from .cost import cost, own
 from .grid import Cost, Grid
 from .layer import Layer, On, place
 from .operator import Operator
+from .parts import Leaf
 from .resolve import Network
 
 By = Literal["stage", "block", "layer"]
@@ -96,19 +97,16 @@ def describe(layer: Layer) -> str:
     """What a layer is, in a few words: ``Conv 3 64 7 stride=4``, notation for whatever a spec can name."""
     if isinstance(layer, Operator):
         return layer.notation if hasattr(layer, "depths") else str(layer)
-    words = [type(layer).__name__]
-    if is_dataclass(layer):
-        words += [_setting(field.name, getattr(layer, field.name), field.default) for field in fields(layer)]
-    return " ".join(filter(None, words))
+    settings = fields(layer) if isinstance(layer, Leaf) and is_dataclass(layer) else ()
+    words = [_setting(field.name, getattr(layer, field.name), field.default) for field in settings]
+    return " ".join([type(layer).__name__, *filter(None, words)])
 
 
 def _setting(name: str, value: object, default: object) -> str:
-    """A field in words; nothing for a default and for whatever is a layer or an initialisation itself."""
+    """A field in words; nothing for a default, nor for an initialisation."""
     if not isinstance(value, int | float | str | tuple) or value == default:
         return ""
     if isinstance(value, tuple):
-        if any(isinstance(item, Layer) for item in value):
-            return ""
         value = "x".join(map(str, value))
     return str(value) if default is MISSING else name if value is True else f"{name}={value}"
 

@@ -1,0 +1,74 @@
+"""JSON Schema of specs, for editors and for validators in other languages. Draft 2020-12."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from .families import registry as families
+from .family import Family
+from .spec import About
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def schema(family: str | None = None) -> dict[str, Any]:
+    """What a spec may say: of one family, or of all, told apart by the value of ``family``. KeyError for no family.
+
+    Checks that span keys (a head that does not divide a width) are the linter's; the schema knows keys and values.
+    """
+    if family is not None:
+        own, shared = _of(families[family])
+        return {"$schema": DIALECT, "title": f"mixspec: {families[family].notation}", **own, "$defs": shared}
+    whole, defs = _chooser(), {}
+    for name in families:
+        own, shared = _of(families[name])
+        defs[name] = own
+        defs |= shared
+    return {"$schema": DIALECT, "title": "mixspec", **whole, "$defs": defs}
+
+
+def _chooser() -> dict[str, Any]:
+    """The key ``family`` decides which keys there are."""
+    branches = [
+        {"if": {"properties": {"family": {"const": name}}}, "then": {"$ref": f"#/$defs/{name}"}} for name in families
+    ]
+    description = About.model_fields["family"].description
+    return {
+        "type": "object",
+        "properties": {"family": {"enum": list(families), "description": description}},
+        "required": ["name", "family"],
+        "allOf": branches,
+    }
+
+
+def _of(cls: type[Family]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The object that a spec of this family is, and the definitions it refers to."""
+    about, own = About.model_json_schema(), cls.model_json_schema()
+    fields = _described(about, About) | {"family": {"const": cls.notation, "description": _summary(cls)}}
+    fields |= _both_names(_described(own, cls), cls)
+    object_schema = {
+        "description": _summary(cls),
+        "type": "object",
+        "properties": fields,
+        "required": sorted({*about.get("required", ()), *own.get("required", ())}),
+        "additionalProperties": False,
+    }
+    return object_schema, about.get("$defs", {}) | own.get("$defs", {})
+
+
+def _described(schema: dict[str, Any], cls: type[BaseModel]) -> dict[str, Any]:
+    """The properties, each with its field's description also where the type brings one of its own."""
+    words = {field.alias or name: field.description for name, field in cls.model_fields.items()}
+    return {key: {**value, "description": words[key] or ""} for key, value in schema["properties"].items()}
+
+
+def _both_names(fields: dict[str, Any], cls: type[BaseModel]) -> dict[str, Any]:
+    """The properties under the short names and the full ones: a spec may use either."""
+    full = {field.alias: name for name, field in cls.model_fields.items() if field.alias}
+    return fields | {full[key]: value for key, value in fields.items() if key in full}
+
+
+def _summary(cls: type[Family]) -> str:
+    return (cls.__doc__ or "").strip().split("\n")[0]
