@@ -44,7 +44,7 @@ class Classifier(Layer):
     def parts(self, at: Grid) -> Parts:
         vector = self.head.out(at)
         fc = Linear(vector.c, self.classes, bias=True) if self.classes else Identity()
-        return {**self.head.parts(at), "drop": Drop(self.dropout), "fc": fc.on(vector)}
+        return {**self.head.parts(at), "drop": Drop(self.dropout).on(vector), "fc": fc.on(vector)}
 
     def forward(self, m: Bound, x: Tensor, pre_logits: bool = False) -> Tensor:
         x = self.head.forward(m, x)
