@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,4 +49,10 @@ class Cost:
     activation_bytes: int = 0
 
     def __add__(self, other: Cost) -> Cost:
-        return Cost(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+        return Cost(
+            self.params + other.params,
+            self.params_trainable + other.params_trainable,
+            self.macs + other.macs,
+            self.fft_flops + other.fft_flops,
+            self.activation_bytes + other.activation_bytes,
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 from .errors import Path, Problem
 from .family import Family
@@ -15,6 +16,9 @@ from .operator import Operator
 from .parts import Conv, Linear, Pool
 
 TOO_SMALL, NO_STRIDE, NOT_DIVIDED, TOO_LARGE = "MX201", "MX202", "MX203", "MX205"
+Owner: TypeAlias = tuple[Operator, str]
+"""The nearest operator around a layer, and that operator's path."""
+
 MAX_BLOCKS, MAX_CHANNELS = 1000, 65536
 
 
@@ -31,7 +35,7 @@ def limits(family: Family) -> Iterator[Problem]:
 
 def verify(family: Family, at: Grid) -> Iterator[tuple[Problem, Layer]]:
     """Everything that is illegal about the network on this grid, with the layer that complains."""
-    yield from _verify(_Walk(family), family, at, "", ())
+    yield from _verify(_Walk(family), family, at, "", (family, ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +54,12 @@ class _Walk:
         return not known
 
 
-def _verify(walk: _Walk, layer: Layer, at: Grid, path: str, origin: Path) -> Iterator[tuple[Problem, Layer]]:
-    origin = _origin(walk.family, layer, path) or origin
+def _verify(walk: _Walk, layer: Layer, at: Grid, path: str, owner: Owner) -> Iterator[tuple[Problem, Layer]]:
+    if isinstance(layer, Operator):
+        owner = layer, path
     complaints = [*layer.check(at), *_fits(layer, at)]
     for problem in complaints:
-        yield _placed(problem, at, path, origin), layer
+        yield _placed(problem, at, path, _origin(walk.family, *owner)), layer
     if complaints:
         return
     for name, part in layer.parts(at).items():
@@ -62,7 +67,7 @@ def _verify(walk: _Walk, layer: Layer, at: Grid, path: str, origin: Path) -> Ite
         inner = f"{path}.{name}" if path else name
         repeats = isinstance(layer, Sequence) or isinstance(stands.layer, Operator)
         if not repeats or walk.first(stands.layer, stands.at, inner):
-            yield from _verify(walk, stands.layer, stands.at, inner, origin)
+            yield from _verify(walk, stands.layer, stands.at, inner, owner)
 
 
 def _fits(layer: Layer, at: Grid) -> Iterator[Problem]:
@@ -90,11 +95,9 @@ def _stage(path: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def _origin(family: Family, layer: Layer, path: str) -> Path:
-    """The spec's key that put this layer where it is."""
+def _origin(family: Family, operator: Operator, path: str) -> Path:
+    """The spec's key that put this operator where it is."""
     stage = _stage(path)
-    if isinstance(layer, Mixer) and stage is not None:
+    if isinstance(operator, Mixer) and stage is not None:
         return ("mixers", stage)
-    if isinstance(layer, Operator) and layer is not family:
-        return next(((name,) for name, value in family if value == layer), ())
-    return ()
+    return next(((name,) for name, value in family if value == operator), ())
