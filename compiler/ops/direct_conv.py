@@ -11,26 +11,29 @@ from .numerics import compute_dtype, empty_like_layout
 
 
 def faster(layout: Layout, device: torch.device) -> bool:
-    """Whether the direct form beats the transform: measured on CPU, where it does up to about 8 x 8 pixels."""
-    return device.type == "cpu" and layout.pixels <= 64
+    """Whether the direct form beats the transform: on CPU and up to 8 x 8 pixels, but not for sequences as short."""
+    return device.type == "cpu" and layout.height > 1 and layout.pixels <= 64
 
 
 def convolve(x: Tensor, filters: Tensor, layout: Layout) -> Tensor:
     """x (B, C, H, W), filters (C, K, K2) -> (B, C, H, W) in the dtype of x."""
-    rows, columns = layout.rows, layout.columns
-    margins = (columns.after, columns.before, rows.after, rows.before)
-    return _correlate(x, layout.crop(filters).flip(1, 2), margins)
+    return _correlate(x, _symmetric(filters, layout).flip(1, 2), layout)
 
 
 def convolve_transposed(dy: Tensor, filters: Tensor, layout: Layout) -> Tensor:
     """The gradient of `convolve` with respect to x."""
+    return _correlate(dy, _symmetric(filters, layout), layout)
+
+
+def _symmetric(filters: Tensor, layout: Layout) -> Tensor:
+    """The taps within reach, with zero taps added until the centre is in the middle."""
     rows, columns = layout.rows, layout.columns
-    margins = (columns.before, columns.after, rows.before, rows.after)
-    return _correlate(dy, layout.crop(filters), margins)
+    margins = [side for axis in (columns, rows) for side in (axis.farthest - axis.before, axis.farthest - axis.after)]
+    return pad(layout.crop(filters), margins)
 
 
-def _correlate(x: Tensor, filters: Tensor, margins: tuple[int, int, int, int]) -> Tensor:
-    dtype = compute_dtype(x)
-    padded, weight = pad(x.to(dtype), margins), filters.to(dtype).unsqueeze(1)
-    y = torch.conv2d(padded, weight, groups=weight.shape[0])
+def _correlate(x: Tensor, filters: Tensor, layout: Layout) -> Tensor:
+    # Padding by the convolution itself, not of its input, is what oneDNN has a fast kernel for at this size.
+    dtype, padding = compute_dtype(x), (layout.rows.farthest, layout.columns.farthest)
+    y = torch.conv2d(x.to(dtype), filters.to(dtype).unsqueeze(1), padding=padding, groups=len(filters))
     return empty_like_layout(x, tuple(x.shape)).copy_(y)

@@ -43,8 +43,14 @@ def blocks(outer: int, inner: int, unit_bytes: int, limit: int, device: torch.de
     The inner slice is the slow one, so what depends on it alone can be kept over the outer slices.
     """
     limit = limit if device.type == "cpu" else ACCELERATOR_BLOCK_BYTES
-    inner_step = max(1, min(inner, limit // max(1, unit_bytes)))
-    outer_step = max(1, min(outer, limit // max(1, unit_bytes * inner))) if inner_step == inner else 1
+    inner_step = _even_step(inner, limit // unit_bytes)
+    outer_step = _even_step(outer, limit // (unit_bytes * inner)) if inner_step == inner else 1
     for i in range(0, inner, inner_step):
         for o in range(0, outer, outer_step):
             yield slice(o, min(o + outer_step, outer)), slice(i, min(i + inner_step, inner))
+
+
+def _even_step(size: int, most: int) -> int:
+    """The step that cuts `size` into as few slices of at most `most` as can be, all nearly alike."""
+    slices = -(-size // max(1, min(size, most)))
+    return -(-size // slices)
