@@ -6,10 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, Self
 
+from pydantic import PositiveInt
+
 from .errors import Problem
 from .grid import Grid
 from .operator import Operator
-from .suggest import divisors
+from .suggest import divisors, factors
+
+HeadChannels = PositiveInt | Literal["all"]
+"""Channels that share one kernel: a number, or all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,14 @@ class Mixer(Operator):
 def divides(operator: Operator, field: str, c: int) -> Iterator[Problem]:
     """The complaint that a field of ``operator`` does not divide ``c`` channels, with the nearest values that do."""
     value = getattr(operator, field)
-    if c % value:
+    if value != "all" and c % value:
         letter = type(operator).model_fields[field].alias or field
         near = ", ".join(map(str, divisors(c, value)))
-        yield Problem("MX203", f"{letter}={value} does not divide {c} channels", f"nearest: {near}", (field,))
+        legal = tuple(map(str, sorted(factors(c), key=lambda d: abs(d - value))))
+        what = f"{letter}={value} does not divide {c} channels"
+        yield Problem("MX203", what, f"nearest: {near}", (field,), nearest=legal)
+
+
+def head_width(head_channels: HeadChannels, c: int) -> int:
+    """Channels of one head among ``c``."""
+    return c if head_channels == "all" else head_channels
