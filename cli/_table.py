@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 
 import typer
 
-
 _NUMBER = re.compile(r"-?|[\d.,]+[kMGTP]?")
 
 
