@@ -1,0 +1,90 @@
+"""Swin's windows with learnt weights in place of attention. "Demystifying Local Vision Transformer", arXiv:2106.04263,
+Tables 4 and 10 and appendix E.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Self
+
+from pydantic import Field, NonNegativeInt, PositiveInt
+
+from ..errors import Problem
+from ..grid import Grid
+from ..init import TruncNormal
+from ..layer import Parts
+from ..mixer import Mixer, Traits, divides
+from ..parts import Linear, Weight
+from ..tiling import Tiling
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..bound import Bound
+
+
+class StaticWindow(Mixer):
+    """Every window has a learnt matrix per head, the same for all images; value and output maps stay.
+
+    Left open by the paper, and chosen here: weights start as linear maps do, windows are shifted as Swin's are, and
+    nothing is masked where a shifted window wraps around the map.
+    """
+
+    notation = "staticwindow"
+    window: PositiveInt = Field(7, alias="w", description="side of a window, positions")
+    head_channels: PositiveInt = Field(32, alias="Ch", description="channels that share a matrix")
+    shared: bool = Field(False, description="one matrix for all windows")
+    shift: NonNegativeInt = Field(0, alias="s", description="how far the windows are shifted, positions")
+    bias: bool = Field(True, description="biases of the value map and of the output map")
+    windows: PositiveInt | None = Field(None, description="windows with a matrix of their own; those of the map if left out")
+
+    def settle(self, stage: int, at: Grid) -> Self:
+        own = None if self.shared else self.windows or self.tiling(at).count
+        return self.model_copy(update={"windows": own})
+
+    def tiling(self, at: Grid) -> Tiling:
+        return Tiling.of(at.h, at.w, self.window, self.shift)
+
+    def traits(self, at: Grid) -> Traits:
+        space, reach = ("dense", None) if self.tiling(at).count == 1 else ("blocks", self.window - 1)
+        return Traits(space, "separate", reach, False, self.head_channels, any_size=False)
+
+    def check(self, at: Grid) -> Iterator[Problem]:
+        yield from divides(self, "head_channels", at.c)
+        tiling = self.tiling(at)
+        if self.shift >= self.window:
+            hint = f"less than w={self.window}; Swin takes half of it"
+            yield Problem("MX203", f"s={self.shift} shifts by a window or more", hint, ("shift",))
+        if self.windows not in (None, tiling.count) and not self.shared:
+            hint = "shared=true runs at any size of whole windows"
+            yield Problem("MX204", f"matrices for {self.windows} windows, the map has {tiling.count}", hint, ("windows",))
+
+    def parts(self, at: Grid) -> Parts:
+        tiling, heads = self.tiling(at), at.c // self.head_channels
+        own = () if self.shared else (self.windows or tiling.count,)
+        weight = Weight((*own, heads, tiling.positions, tiling.positions), init=TruncNormal(0.02))
+        return {
+            "value": Linear(at.c, at.c, self.bias).on(tiling.padded(at.c)),
+            "weight": weight,
+            "proj": Linear(at.c, at.c, self.bias).on(tiling.padded(at.c)),
+        }
+
+    def macs(self, at: Grid) -> int:
+        return self.tiling(at).pairs * at.c
+
+    def kept(self, at: Grid) -> int:
+        return self.tiling(at).padded(at.c).size
+
+    def forward(self, m: Bound, x: Tensor) -> Tensor:
+        import torch
+
+        from ..ops import tiles
+
+        heads = x.shape[1] // self.head_channels
+        tiling = Tiling.of(x.shape[2], x.shape[3], self.window, self.shift)
+        if m.weight.shape[-1] != tiling.positions or not self.shared and len(m.weight) != tiling.count:
+            held = f"{self.window}x{self.window} positions" if self.shared else f"{len(m.weight)} windows"
+            raise ValueError(f"the learnt weights are for {held}, not for a map of {x.shape[2]}x{x.shape[3]}")
+        value = tiles.split(m.value(tiles.lay(x, tiling)), tiling, 1, heads)[0]
+        y = torch.einsum("hij,bnhjd->bnhid" if self.shared else "nhij,bnhjd->bnhid", m.weight, value)
+        return tiles.lift(m.proj(tiles.join(y, tiling)), tiling)

@@ -1,0 +1,67 @@
+"""How windows tile a map: sizes, padding and shift as Swin does. arXiv:2103.14030, sections 3.2 and 3.3."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .grid import Grid
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One direction of a map of ``size`` positions, cut into windows of ``side``; the last one may be padding in part.
+
+    A map no larger than the window is one window, unpadded and unshifted.
+    """
+
+    size: int
+    side: int
+    shift: int
+
+    @classmethod
+    def of(cls, size: int, window: int, shift: int) -> Axis:
+        return cls(size, size, 0) if size <= window else cls(size, window, shift)
+
+    @property
+    def count(self) -> int:
+        """Windows along this direction."""
+        return -(-self.size // self.side)
+
+    @property
+    def padded(self) -> int:
+        return self.count * self.side
+
+
+@dataclass(frozen=True, slots=True)
+class Tiling:
+    """A map of rows and columns in windows."""
+
+    rows: Axis
+    columns: Axis
+
+    @classmethod
+    def of(cls, height: int, width: int, window: int, shift: int = 0) -> Tiling:
+        return cls(Axis.of(height, window, shift), Axis.of(width, window, shift))
+
+    @property
+    def count(self) -> int:
+        """Windows of the map."""
+        return self.rows.count * self.columns.count
+
+    @property
+    def positions(self) -> int:
+        """Positions of a window."""
+        return self.rows.side * self.columns.side
+
+    @property
+    def pairs(self) -> int:
+        """Pairs of positions that meet in a window, over all windows; padding included."""
+        return self.count * self.positions**2
+
+    @property
+    def shifted(self) -> bool:
+        return bool(self.rows.shift or self.columns.shift)
+
+    def padded(self, c: int) -> Grid:
+        """The padded map with ``c`` channels."""
+        return Grid(self.rows.padded, self.columns.padded, c)
