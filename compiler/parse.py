@@ -13,12 +13,12 @@ from pydantic_core import ErrorDetails
 from . import document
 from .complaints import MISSING_KEY, UNKNOWN_KEY, UNKNOWN_NAME, WRONG_VALUE, known_keys, reword, together
 from .document import Document
-from .errors import Path, Problem, SpecError
+from .errors import Path, Problem, Span, SpecError
 from .families import registry as families
 from .family import Family
 from .positions import locate
 from .spec import About
-from .suggest import did_you_mean
+from .suggest import did_you_mean, nearest
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,9 @@ def parse(text: str | bytes, source: str = "<string>") -> Spec:
     return typed(document.load(text, source))
 
 
-def typed(doc: Document) -> Spec:
-    """The document as a spec. Raises SpecError."""
-    data = _tuples(doc.data)
+def typed(doc: Document, data: object = None) -> Spec:
+    """The document as a spec; with ``data``, as if it held that instead. Raises SpecError."""
+    data = _tuples(doc.data if data is None else data)
     if not isinstance(data, dict):
         raise SpecError(
             Problem(WRONG_VALUE, "a spec is a mapping", "it begins with `name: ...`", (), doc.locate(()), doc.source)
@@ -101,11 +101,12 @@ def _validated(model: type[BaseModel], fields: dict[str, Any], findings: list[Er
 def _problem(doc: Document, finding: ErrorDetails, data: dict[str, Any], cls: type[Family] | None) -> Problem:
     said = finding["ctx"]
     path: Path = finding["loc"]
-    hint = said["hint"]
+    hint, better = said["hint"], tuple(said.get("nearest", ()))
     if said["code"] == UNKNOWN_KEY and len(path) == 1:
-        hint = did_you_mean(str(path[0]), {*known_keys(About), *(known_keys(cls) if cls else ())})
+        known = {*known_keys(About), *(known_keys(cls) if cls else ())}
+        hint, better = did_you_mean(str(path[0]), known), tuple(nearest(str(path[0]), sorted(known)))
     if said["code"] == MISSING_KEY:
-        path = path[:-1]
+        return Problem(said["code"], said["what"], hint, path, _opening(doc, path[:-1]), doc.source)
     depths = data.get("depths")
     span = locate(
         doc,
@@ -115,18 +116,19 @@ def _problem(doc: Document, finding: ErrorDetails, data: dict[str, Any], cls: ty
         operator=said.get("operator", False),
         extent=(said["offset"], said["length"]) if "offset" in said else None,
     )
-    return Problem(said["code"], said["what"], hint, path, span, doc.source)
+    return Problem(said["code"], said["what"], hint, path, span, doc.source, nearest=better)
+
+
+def _opening(doc: Document, path: Path) -> Span:
+    """The first key of the mapping at ``path``, which stands for what the mapping lacks."""
+    inside = [span for place, span in doc.keys.items() if place[:-1] == path]
+    return min(inside, default=doc.locate(path))
 
 
 def _unknown_family(doc: Document, name: str) -> Problem:
-    return Problem(
-        UNKNOWN_NAME,
-        f"unknown family {name!r}",
-        did_you_mean(name, families),
-        ("family",),
-        doc.locate(("family",)),
-        doc.source,
-    )
+    what, hint = f"unknown family {name!r}", did_you_mean(name, families)
+    span, better = doc.locate(("family",)), tuple(nearest(name, families))
+    return Problem(UNKNOWN_NAME, what, hint, ("family",), span, doc.source, nearest=better)
 
 
 def tidy(problems: Iterable[Problem]) -> list[Problem]:
