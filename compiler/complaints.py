@@ -6,15 +6,19 @@ fields make good suggestions. A path in ``loc`` is a path of the tree: ``("mixer
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from collections.abc import Mapping
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from .errors import Path
-from .suggest import did_you_mean
+from .suggest import did_you_mean, nearest
 
 UNKNOWN_KEY, WRONG_VALUE, MISSING_KEY, UNKNOWN_NAME, NOTATION = "MX101", "MX102", "MX103", "MX104", "MX105"
+COVERAGE, VALUES, WRONG_TYPE = "MX106", "MX107", "MX109"
 
 _TYPES = {
     "int_type": "a whole number",
@@ -28,16 +32,64 @@ _TYPES = {
 
 
 def wrong(code: str, what: str, hint: str = "", **place: Any) -> PydanticCustomError:
-    """A complaint to raise inside a validator. ``place``: ``offset`` and ``length`` in a string, or ``key=True``."""
+    """A complaint to raise inside a validator.
+
+    ``place``: ``offset`` and ``length`` in a string, or ``key=True`` or ``operator=True`` for the entry's key or its
+    operator's name; ``nearest``: what could stand there, best first.
+    """
     return PydanticCustomError("problem", "{what}", {"code": code, "what": what, "hint": hint, **place})
 
 
 def reword(error: ValidationError, cls: type[BaseModel], prefix: Path = ()) -> list[InitErrorDetails]:
     """The findings of ``error`` on ``cls`` as complaints, with ``prefix`` in front of their paths."""
     return [
-        InitErrorDetails(type=_complaint(detail, cls), loc=(*prefix, *detail["loc"]), input=detail["input"])
-        for detail in error.errors(include_url=False)
+        InitErrorDetails(type=_complaint(one, owner(cls, one["loc"])), loc=(*prefix, *path), input=one["input"])
+        for path, one in _one_branch(error.errors(include_url=False), cls)
     ]
+
+
+def owner(cls: type[BaseModel], path: Path) -> type[BaseModel]:
+    """The model that holds the field at the end of ``path``: ``cls``, or one of its fields' models."""
+    for step in path[:-1]:
+        field = cls.model_fields.get(step) if isinstance(step, str) else None
+        inner = [part for part in _members(field.annotation) if _is_model(part)] if field else []
+        cls = inner[0] if inner else cls
+    return cls
+
+
+def _members(annotation: Any) -> list[Any]:
+    """The types an annotation is made of."""
+    return [annotation, *(inner for part in get_args(annotation) for inner in _members(part))]
+
+
+def _is_model(part: Any) -> bool:
+    return isinstance(part, type) and issubclass(part, BaseModel)
+
+
+def _one_branch(details: list[ErrorDetails], cls: type[BaseModel]) -> list[tuple[Path, ErrorDetails]]:
+    """The findings with their paths; of a field that takes several types, only those of the type that was meant."""
+    found: dict[Path, ErrorDetails] = {}
+    for detail in details:
+        if detail["type"] == "default_factory_not_called":  # it follows from another finding
+            continue
+        path = detail["loc"]
+        field = cls.model_fields.get(path[0]) if path and isinstance(path[0], str) else None
+        if len(path) > 1 and field is not None and _is_union(field.annotation):
+            path = (path[0], *path[2:])
+            if _is_type_error(detail) and any(known[0] == path[0] for known in found):
+                continue
+            found = {known: other for known, other in found.items() if known[0] != path[0] or not _is_type_error(other)}
+        found[path] = detail
+    return [*found.items()]
+
+
+def _is_union(annotation: Any) -> bool:
+    kinds = [one for one in get_args(annotation) if one is not type(None)]
+    return get_origin(annotation) in (Union, UnionType) and len(kinds) > 1
+
+
+def _is_type_error(detail: ErrorDetails) -> bool:
+    return detail["type"] in _TYPES or detail["type"] == "literal_error"
 
 
 def together(title: str, complaints: list[InitErrorDetails]) -> ValidationError:
@@ -50,25 +102,77 @@ def known_keys(cls: type[BaseModel]) -> list[str]:
     return [field.alias or name for name, field in cls.model_fields.items()]
 
 
+def all_keys(cls: type[BaseModel]) -> list[str]:
+    """Every name a field of ``cls`` answers to, the paper's letters first."""
+    return list(dict.fromkeys([*known_keys(cls), *cls.model_fields]))
+
+
 def _complaint(detail: ErrorDetails, cls: type[BaseModel]) -> PydanticCustomError:
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "problem":
         return PydanticCustomError("problem", "{what}", context)
-    name = str(detail["loc"][-1]) if detail["loc"] else cls.__name__
+    name = next((step for step in reversed(detail["loc"]) if step in all_keys(cls)), cls.__name__)
+    if kind in ("extra_forbidden", "missing"):
+        name = str(detail["loc"][-1])
     if kind == "extra_forbidden":
-        return wrong(UNKNOWN_KEY, f"unknown key {name!r}", did_you_mean(name, known_keys(cls)), key=True)
+        keys = known_keys(cls)
+        hint = did_you_mean(name, keys)
+        return wrong(UNKNOWN_KEY, f"unknown key {name!r}", hint, key=True, nearest=nearest(name, all_keys(cls)))
     if kind == "missing":
         return wrong(MISSING_KEY, f"{name} is missing", _describe(cls, name))
     given = _short(detail["input"])
     if kind in _TYPES:
-        return wrong(WRONG_VALUE, f"{name} must be {_TYPES[kind]}, not {given}", _describe(cls, name))
+        what = f"{name} must be {_TYPES[kind]}, not {given}"
+        return wrong(WRONG_TYPE, what, _describe(cls, name), nearest=_retyped(kind, detail["input"]))
     if kind in ("literal_error", "enum"):
         expected = str(context.get("expected", ""))
-        choices = [word.strip(" '") for part in expected.split(",") for word in part.split(" or ")]
-        return wrong(
-            UNKNOWN_NAME, f"{name} cannot be {given}", did_you_mean(str(detail["input"]), filter(None, choices))
-        )
-    return wrong(WRONG_VALUE, f"{name}: {_lower(detail['msg'])}, not {given}", _describe(cls, name))
+        choices = [word.strip(" '") for part in expected.split(",") for word in part.split(" or ") if word.strip(" '")]
+        word = str(detail["input"])
+        hint = did_you_mean(word, choices)
+        return wrong(UNKNOWN_NAME, f"{name} cannot be {given}", hint, nearest=nearest(word, choices))
+    if kind == "string_pattern_mismatch":
+        what = f"{name} {given} does not match {context['pattern']}"
+        return wrong(WRONG_VALUE, what, _describe(cls, name), nearest=_slug(str(detail["input"]), context["pattern"]))
+    better = _bounded(context, detail["input"], cls, name)
+    return wrong(WRONG_VALUE, f"{name}: {_lower(detail['msg'])}, not {given}", _describe(cls, name), nearest=better)
+
+
+def _slug(text: str, pattern: str) -> list[str]:
+    """The text in lower case with underscores, where that is what the pattern wants."""
+    slug = re.sub(r"[^a-z0-9_-]+", "_", text.lower()).strip("_-")
+    return [slug] if re.search(pattern, slug) else []
+
+
+def _retyped(kind: str, value: object) -> list[str]:
+    """The value as the wanted type writes it, where that is plain."""
+    if kind == "string_type" and isinstance(value, int | float):
+        return [f'"{str(value).lower() if isinstance(value, bool) else value}"']
+    if kind == "bool_type":
+        word = str(value).lower()
+        meant = {"true": ("yes", "on", "1", "true"), "false": ("no", "off", "0", "false")}
+        return [known for known, words in meant.items() if word in words]
+    if kind == "int_type" and isinstance(value, str) and value.strip().isdecimal():
+        return [value.strip()]
+    if kind == "float_type" and isinstance(value, str) and re.fullmatch(r"\s*-?\d+(\.\d*)?(e-?\d+)?\s*", value):
+        return [value.strip()]
+    return []
+
+
+def _bounded(context: Mapping[str, Any], value: object, cls: type[BaseModel], name: str) -> list[str]:
+    """Values inside the bounds that a number broke: without its sign, the default, the bound itself."""
+    if isinstance(value, float) and value.is_integer() and not {"gt", "ge", "lt", "le"} & {*context}:
+        return [str(int(value))]
+    if not isinstance(value, int | float) or not {"gt", "ge", "lt", "le"} & {*context}:
+        return []
+    default = next((field.default for key, field in cls.model_fields.items() if name in (key, field.alias)), None)
+    bounds = [context[key] for key in ("ge", "le") if key in context]
+    others = [other for other in (abs(value), default, *bounds) if isinstance(other, int | float) and other != value]
+    return [str(other) for other in others if _inside(other, context)]
+
+
+def _inside(value: float, context: Mapping[str, Any]) -> bool:
+    low = value > context.get("gt", value - 1) and value >= context.get("ge", value)
+    return low and value < context.get("lt", value + 1) and value <= context.get("le", value)
 
 
 def _describe(cls: type[BaseModel], name: str) -> str:

@@ -20,17 +20,25 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
 
+from .suggest import nearest
+
 Scalar: TypeAlias = int | float | bool | str
 Extent: TypeAlias = tuple[int, int]
 """Offset of a token in its text, and its length."""
 
 
-class NotationError(ValueError):
-    """Text that is not notation: what is wrong, at which characters, and what would be right."""
+GRAMMAR, COVERAGE, VALUES, REPEATED = "MX105", "MX106", "MX107", "MX108"
+"""Not in the grammar; stages without an operator or with two; other than one value for each stage; a key twice."""
 
-    def __init__(self, what: str, extent: Extent, hint: str = "") -> None:
+
+class NotationError(ValueError):
+    """Text that is not notation: what is wrong, at which characters, what would be right, what could stand there."""
+
+    def __init__(
+        self, what: str, extent: Extent, hint: str = "", *, code: str = GRAMMAR, nearest: tuple[str, ...] = ()
+    ) -> None:
         super().__init__(what)
-        self.what, self.extent, self.hint = what, extent, hint
+        self.what, self.extent, self.hint, self.code, self.nearest = what, extent, hint, code, nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +134,10 @@ class _Reader:
         self.index += 1
         return self.tokens[self.index - 1]
 
-    def wrong(self, what: str, hint: str = "") -> NotationError:
+    def wrong(self, what: str, hint: str = "", nearest: tuple[str, ...] = ()) -> NotationError:
         place = self.index
         extent = self.tokens[place].extent if place < len(self.tokens) else (max(len(self.text) - 1, 0), 1)
-        return NotationError(what, extent, hint)
+        return NotationError(what, extent, hint, nearest=nearest)
 
     def plan(self) -> tuple[Clause, ...]:
         clauses = [self.clause()]
@@ -184,7 +192,7 @@ class _Reader:
 
     def stages(self) -> tuple[int, ...]:
         if self.peek() not in ("stage", "stages"):
-            raise self.wrong("`in` is followed by `stage` or `stages`", "in stages 3-4")
+            raise self.wrong("`in` is followed by `stage` or `stages`", "in stages 3-4", self._stage_word())
         self.take()
         found = [*self.span()]
         while self.peek() == "and" or (self.peek() == "," and self.peek(1)[:1].isdigit()):
@@ -192,18 +200,24 @@ class _Reader:
             found += self.span()
         return tuple(found)
 
-    def span(self) -> range:
+    def _stage_word(self) -> tuple[str, ...]:
+        """What could stand for a misspelt or forgotten `stages`."""
         word = self.peek()
+        return (f"stages {word}",) if word[:1].isdigit() else tuple(nearest(word, ("stages", "stage"), most=1))
+
+    def span(self) -> range:
+        word, start = self.peek(), self.index
         if "-" in word[1:]:  # "1-2" is one word to the scanner, because names such as k-means are
             first, _, last = self.take().text.partition("-")
-            return self.numbers(first, last)
+            return self.numbers(first, last, start)
         first = self.take().text if word else ""
         if self.peek() in ("-", "–", "to"):
             self.take()
-            return self.numbers(first, self.take().text)
-        return self.numbers(first, first)
+            return self.numbers(first, self.take().text, start)
+        return self.numbers(first, first, start)
 
-    def numbers(self, first: str, last: str) -> range:
+    def numbers(self, first: str, last: str, start: int) -> range:
+        """The stages ``first`` to ``last``, read from the token ``start`` on."""
         if not (
             first.isascii()
             and first.isdigit()
@@ -214,8 +228,11 @@ class _Reader:
             self.index -= 1
             raise self.wrong("stages are whole numbers", "in stages 1-2, in stages 1, 3 and 4, in stage 2")
         if int(first) > int(last) or int(first) == 0:
-            self.index -= 1
-            raise self.wrong(f"stages {first}-{last} is not a range", "stages count from 1, the smaller number first")
+            place = self.tokens[start].start
+            extent = place, sum(self.tokens[self.index - 1].extent) - place
+            hint = "stages count from 1, the smaller number first"
+            better = (f"{last}-{first}",) if int(last) else (f"1-{last}",) if int(last) > 1 else ()
+            raise NotationError(f"{first}-{last} is not a range of stages", extent, hint, nearest=better)
         return range(int(first), int(last) + 1)
 
 
@@ -228,26 +245,32 @@ def parse(text: str) -> tuple[Clause, ...]:
 def per_stage(clauses: Iterable[Clause], stages: int) -> tuple[Call, ...]:
     """What each of ``stages`` stages is told. Every stage is named by exactly one clause, else NotationError."""
     calls: dict[int, Call] = {}
+    clauses = tuple(clauses)
     for clause in clauses:
         own = clause.stages or tuple(stage for stage in range(1, stages + 1) if stage not in calls)
         for index, stage in enumerate(own):
             if stage > stages:
-                raise NotationError(
-                    f"there is no stage {stage}", clause.stages_extent, f"the network has {stages} stages"
-                )
+                hint = f"the network has {stages} stages"
+                raise _uncovered(f"there is no stage {stage}", clause, {*own} & {*range(1, stages + 1)}, hint)
             if stage in calls:
-                raise NotationError(
-                    f"stage {stage} is named twice", clause.stages_extent, "one operator for each stage"
-                )
+                hint = "one operator for each stage"
+                raise _uncovered(f"stage {stage} is named twice", clause, {*own} - {*calls}, hint)
             calls[stage] = _call(clause, index, stage - 1, len(own), stages)
     missing = [stage for stage in range(1, stages + 1) if stage not in calls]
     if missing:
-        raise NotationError(
-            f"no operator for stage {', '.join(map(str, missing))}",
-            (0, 0),
-            "leave `in stages` off the last operator, or name every stage",
-        )
+        clause = next((one for one in clauses if missing[-1] + 1 in one.stages), clauses[-1])
+        what = f"no operator for stage {', '.join(map(str, missing))}"
+        hint = "leave `in stages` off the last operator, or name every stage"
+        raise _uncovered(what, clause, {*clause.stages, *missing}, hint)
     return tuple(calls[stage] for stage in range(1, stages + 1))
+
+
+def _uncovered(what: str, clause: Clause, better: set[int], hint: str) -> NotationError:
+    """A complaint about the stages of a clause, with those it should name instead."""
+    stages = sorted(better)
+    whole = bool(stages) and stages == [*range(stages[0], stages[-1] + 1)]
+    better_text = (f"in {_stages(stages[0], stages[-1])}",) if whole else ()
+    return NotationError(what, clause.stages_extent, hint, code=COVERAGE, nearest=better_text)
 
 
 def _call(clause: Clause, index: int, stage: int, own: int, stages: int) -> Call:
@@ -256,7 +279,10 @@ def _call(clause: Clause, index: int, stage: int, own: int, stages: int) -> Call
     extents: dict[str, Extent] = {"": clause.extent}
     for param in clause.params:
         if param.key in params:
-            raise NotationError(f"{param.key} is given twice", param.key_extent, "each parameter once")
+            start, end = param.key_extent[0], sum(param.extent) + param.per_stage
+            extent = start, end - start
+            what = f"{param.key} is given twice"
+            raise NotationError(what, extent, "each parameter once", code=REPEATED, nearest=("",))
         at = 0
         if param.per_stage:
             if len(param.values) not in (own, stages):
@@ -264,12 +290,19 @@ def _call(clause: Clause, index: int, stage: int, own: int, stages: int) -> Call
                     f"{param.key} has {len(param.values)} values for {own} stages",
                     param.extent,
                     "one value for each stage",
+                    code=VALUES,
+                    nearest=(_stretched(param.values, own),),
                 )
             at = index if len(param.values) == own else stage
         params[param.key] = param.values[at]
         extents[param.key] = param.extents[at]
         extents[f"{param.key}="] = param.key_extent
     return Call(clause.name, params, extents)
+
+
+def _stretched(values: tuple[Scalar, ...], count: int) -> str:
+    """As many values as there are stages: the first of them, or the last repeated."""
+    return ",".join(map(show_scalar, (*values, *[values[-1]] * count)[:count]))
 
 
 def show_scalar(value: Scalar) -> str:

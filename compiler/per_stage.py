@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 
-from .complaints import NOTATION, WRONG_VALUE, together, wrong
+from .complaints import COVERAGE, NOTATION, VALUES, WRONG_VALUE, together, wrong
 from .notation import Clause, NotationError, per_stage, show_plan
 from .operator import Operator
 from .registry import Registry, notation_error, parsed
@@ -39,7 +39,7 @@ class PerStage(Generic[Op]):
         if not isinstance(value, list | tuple):
             raise wrong(WRONG_VALUE, f"{self.registry.kind} cannot be {value!r}", "`A in stages 1-2, B in stages 3-4`")
         if len(value) != stages:
-            raise wrong(WRONG_VALUE, f"{len(value)} {self.registry.kind} for {stages} stages", "one for each stage")
+            raise wrong(VALUES, f"{len(value)} {self.registry.kind} for {stages} stages", "one for each stage")
         return self._all(enumerate(value), self.registry.make)
 
     def _calls(self, clauses: tuple[Clause, ...], stages: int) -> tuple[Op, ...]:
@@ -48,6 +48,18 @@ class PerStage(Generic[Op]):
         except NotationError as error:
             raise notation_error(error) from None
         return self._all(enumerate(calls), lambda call: self.registry.call(call.name, call.params))
+
+    def spread(self, value: object, stages: int) -> list[Any]:
+        """What each stage is told, before it is judged: typed forms and notation. Raises pydantic errors."""
+        if isinstance(value, str):
+            try:
+                calls = per_stage(parsed(value), stages)
+            except NotationError as error:
+                raise notation_error(error) from None
+            return [{"type": call.name, **call.params} for call in calls]
+        if isinstance(value, Mapping):
+            return self._typed(value, stages) if "type" in value else self._ranges(value, stages)
+        return list(value) if isinstance(value, list | tuple) else [value] * stages
 
     def _all(self, items: Iterable[tuple[int, Any]], make: Any) -> tuple[Op, ...]:
         made: list[Op] = []
@@ -74,9 +86,8 @@ class PerStage(Generic[Op]):
         """A typed form for all stages; a list in it is one value for each stage."""
         for key, field in value.items():
             if isinstance(field, list | tuple) and len(field) != stages:
-                raise wrong(
-                    WRONG_VALUE, f"{key} has {len(field)} values for {stages} stages", "one value for each stage"
-                )
+                what = f"{key} has {len(field)} values for {stages} stages"
+                raise self._entry(key, field, wrong(VALUES, what, "one value for each stage"))
         return [
             {key: field[stage] if isinstance(field, list | tuple) else field for key, field in value.items()}
             for stage in range(stages)
@@ -85,15 +96,24 @@ class PerStage(Generic[Op]):
     def _ranges(self, value: Mapping[str, Any], stages: int) -> list[Any]:
         found: dict[int, Any] = {}
         for key, item in value.items():
-            for stage in stage_range(key):
+            try:
+                own = stage_range(key)
+            except PydanticCustomError as error:
+                raise self._entry(key, item, error) from None
+            for stage in own:
                 if stage in found or not 1 <= stage <= stages:
-                    raise wrong(
-                        NOTATION, f"stage {stage} is named twice or does not exist", f"stages 1 to {stages}, each once"
-                    )
+                    what = f"stage {stage} is named twice" if stage in found else f"there is no stage {stage}"
+                    raise self._entry(key, item, wrong(COVERAGE, what, f"stages 1 to {stages}, each once", key=True))
                 found[stage] = item
         if missing := [str(stage) for stage in range(1, stages + 1) if stage not in found]:
-            raise wrong(NOTATION, f"no operator for stage {', '.join(missing)}", f"name each of the {stages} stages")
+            what = f"no operator for stage {', '.join(missing)}"
+            last = list(value)[-1]
+            raise self._entry(last, value[last], wrong(COVERAGE, what, f"name each of the {stages} stages", key=True))
         return [found[stage] for stage in range(1, stages + 1)]
+
+    def _entry(self, key: str, item: object, error: PydanticCustomError) -> ValidationError:
+        """The complaint as one about the entry of that key."""
+        return together(self.registry.kind, [InitErrorDetails(type=error, loc=(key,), input=item)])
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
         def make(value: object, info: core_schema.ValidationInfo) -> tuple[Op, ...]:
@@ -126,7 +146,7 @@ def stage_range(key: str) -> range:
     """``1-2``, ``1–2``, ``1 to 2`` or ``3`` as stages; anything else raises a pydantic error."""
     match = _RANGE.fullmatch(key)
     if not match or int(match[2] or match[1]) < int(match[1]):
-        raise wrong(NOTATION, f"{key!r} names no stages", "keys are stages: {1-2: Hpx, 3-4: attention}")
+        raise wrong(NOTATION, f"{key!r} names no stages", "keys are stages: {1-2: Hpx, 3-4: attention}", key=True)
     return range(int(match[1]), int(match[2] or match[1]) + 1)
 
 

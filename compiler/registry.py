@@ -19,7 +19,7 @@ from pydantic_core import PydanticCustomError
 from .complaints import NOTATION, UNKNOWN_NAME, WRONG_VALUE, reword, together, wrong
 from .notation import Clause, NotationError, Scalar, parse
 from .operator import Operator
-from .suggest import did_you_mean
+from .suggest import did_you_mean, nearest
 
 Op = TypeVar("Op", bound=Operator)
 
@@ -30,6 +30,9 @@ class Registry(Mapping[str, type[Op]]):
     def __init__(self, package: str, base: type[Op]) -> None:
         self.package, self.base = package, base
         self.kind = package.rpartition(".")[2]
+
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__  # types must be hashable: `Annotated[Mixer, registry] | None`
 
     def __repr__(self) -> str:
         return f"<{self.kind}: {', '.join(self)}>"
@@ -86,9 +89,8 @@ class Registry(Mapping[str, type[Op]]):
             return self[name]
         except KeyError:
             known = [self[word].notation for word in self]
-            raise wrong(
-                UNKNOWN_NAME, f"unknown {self.word} {name!r}", did_you_mean(name, known), operator=True
-            ) from None
+            hint, near = did_you_mean(name, known), nearest(name, known)
+            raise wrong(UNKNOWN_NAME, f"unknown {self.word} {name!r}", hint, operator=True, nearest=near) from None
 
     @property
     def word(self) -> str:
@@ -183,4 +185,4 @@ def parsed(text: str) -> tuple[Clause, ...]:
 def notation_error(error: NotationError) -> PydanticCustomError:
     """A NotationError as pydantic wants it."""
     offset, length = error.extent
-    return wrong(NOTATION, error.what, error.hint, offset=offset, length=length)
+    return wrong(error.code, error.what, error.hint, offset=offset, length=length, nearest=error.nearest)

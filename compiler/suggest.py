@@ -12,8 +12,14 @@ _LARGEST = 1 << 24
 def nearest(word: str, known: Iterable[str], *, most: int = 3, least: float = 0.6) -> list[str]:
     """The known names most like ``word``, best first; case does not count."""
     low = word.lower()
-    rated = [(SequenceMatcher(None, low, name.lower()).ratio(), name) for name in known]
+    rated = [(_likeness(low, name.lower()), name) for name in known]
     return [name for score, name in sorted(rated, key=lambda pair: (-pair[0], pair[1])) if score >= least][:most]
+
+
+def _likeness(word: str, name: str) -> float:
+    """1 for equal words; two letters exchanged are a smaller mistake than two other letters."""
+    ratio = SequenceMatcher(None, word, name).ratio()
+    return max(ratio, 0.95) if word != name and sorted(word) == sorted(name) else ratio
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
