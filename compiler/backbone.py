@@ -180,7 +180,7 @@ class TokenBackbone(Backbone):
         if not hasattr(stage, "token"):
             return super()._stage(stage, x)
         row, (height, width) = self._row(stage, x)
-        return row[..., 1:].unflatten(3, (height, width)).squeeze(2)
+        return row[..., 1:].squeeze(2).unflatten(2, (height, width))
 
     def _row(self, stage: Any, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
         row, size = stage.layer.enter(stage, x)

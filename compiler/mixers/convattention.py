@@ -1,0 +1,122 @@
+"""CvT's attention: q, k and v come from depth-wise convolutions. arXiv:2103.15808, section 3.2; with a shortcut around
+each of them as in Attend To Convolution (2023), section 3.4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field, PositiveInt
+
+from ..errors import Problem
+from ..grid import Grid
+from ..init import TorchDefault
+from ..layer import On, Parts
+from ..mixer import Mixer, Traits, divides
+from ..operator import OddInt
+from ..parts import BatchNorm, Conv, Linear, Pool
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..bound import Bound
+
+
+class ConvAttention(Mixer):
+    """softmax(q k / sqrt(channels)) v in every head, with strided k and v.
+
+    A projection is depth-wise convolution, BatchNorm, linear map. ``residual`` adds a shortcut around it, a mean of 2x2
+    positions where k and v are strided (the papers do not print that shortcut's form; it holds no parameters).
+    """
+
+    notation = "ConvAttention"
+    tokens: ClassVar[int] = 0
+    """Tokens without a position that stand in front of the map; they skip the convolutions."""
+
+    kernel: OddInt = Field(3, alias="k", description="side of the depth-wise kernels, positions")
+    kv_stride: PositiveInt = Field(2, alias="kv", description="stride of k and v, positions")
+    head_channels: PositiveInt = Field(64, alias="Ch", description="channels of a head")
+    projection: Literal["conv", "residual"] = Field(
+        "conv", alias="proj", description="conv: CvT's projection; residual: with a shortcut around it"
+    )
+
+    def traits(self, at: Grid) -> Traits:
+        return Traits("dense", "separate", None, False, self.head_channels, "position", None)
+
+    def check(self, at: Grid) -> Iterator[Problem]:
+        yield from divides(self, "head_channels", at.c)
+
+    def _row(self, name: str, at: Grid) -> Grid:
+        """The row of tokens and positions that q, k or v has."""
+        grid = at.strided(self._stride(name))
+        return Grid(1, self.tokens + grid.pixels, at.c)
+
+    def _stride(self, name: str) -> int:
+        return 1 if name == "q" else self.kv_stride
+
+    def parts(self, at: Grid) -> Parts:
+        out = Linear(at.c, at.c, bias=True).on(self._row("q", at))
+        pool = {"pool": Pool("avg", self.kv_stride, self.kv_stride, padding=0, ceil=True)} if self._pools() else {}
+        return {
+            **self._projection("q", at),
+            **self._projection("k", at),
+            **self._projection("v", at),
+            **pool,
+            "proj": out,
+        }
+
+    def _projection(self, name: str, at: Grid) -> dict[str, On]:
+        stride, shared = self._stride(name), name != "q"
+        conv = Conv(at.c, at.c, self.kernel, stride, groups=at.c, init=TorchDefault(), shared_input=shared)
+        return {
+            f"{name}_conv": conv.on(at),
+            f"{name}_norm": BatchNorm(at.c).on(conv.out(at)),
+            f"{name}_linear": Linear(at.c, at.c, bias=True).on(self._row(name, at)),
+        }
+
+    def _pools(self) -> bool:
+        return self.projection == "residual" and self.kv_stride > 1
+
+    def macs(self, at: Grid) -> int:
+        return 2 * self._row("q", at).pixels * self._row("k", at).pixels * at.c
+
+    def tally(self, at: Grid) -> Mapping[str, int]:
+        queries, keys = self._row("q", at), self._row("k", at)
+        softmax = queries.pixels * keys.pixels * (at.c // self.head_channels)
+        return {"softmax": softmax, "add": (queries.size + 2 * keys.size) * (self.projection == "residual")}
+
+    def kept(self, at: Grid) -> int:
+        # q, k, v and the logarithm of every row's sum; the result is the output map's input
+        queries, keys = self._row("q", at), self._row("k", at)
+        return queries.size + 2 * keys.size + queries.pixels * (at.c // self.head_channels)
+
+    def forward(self, m: Bound, x: Tensor) -> Tensor:
+        size = (x.shape[2], x.shape[3])
+        return self.on_rows(m, x.flatten(2).unsqueeze(2), size).squeeze(2).unflatten(2, size)
+
+    def on_rows(self, m: Bound, row: Tensor, size: tuple[int, int]) -> Tensor:
+        """The same on rows (B, C, 1, tokens + H W) of a map of that size."""
+        from torch.nn.functional import scaled_dot_product_attention
+
+        tokens, x = row[..., : self.tokens], row[..., self.tokens :].squeeze(2).unflatten(2, size)
+        q, k, v = (self._heads(self._project(m, name, tokens, x)) for name in "qkv")
+        y = scaled_dot_product_attention(q, k, v, scale=row.shape[1] ** -0.5)
+        return m.proj(y.transpose(-1, -2).flatten(1, 2).unsqueeze(2))
+
+    def _heads(self, row: Tensor) -> Tensor:
+        """(B, C, 1, N) as (B, heads, N, head channels)."""
+        return row.squeeze(2).unflatten(1, (-1, self.head_channels)).transpose(-1, -2)
+
+    def _project(self, m: Bound, name: str, tokens: Tensor, x: Tensor) -> Tensor:
+        conv, norm, linear = (getattr(m, f"{name}_{part}") for part in ("conv", "norm", "linear"))
+        row = linear(self._prefixed(tokens, norm(conv(x))))
+        if self.projection == "conv":
+            return row
+        return row + self._prefixed(tokens, m.pool(x) if name != "q" and self._pools() else x)
+
+    def _prefixed(self, tokens: Tensor, x: Tensor) -> Tensor:
+        import torch
+
+        row = x.flatten(2).unsqueeze(2)
+        return torch.cat([tokens, row], dim=3) if self.tokens else row

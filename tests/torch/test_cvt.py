@@ -1,0 +1,214 @@
+"""CvT and ATC: the published counts, exactly; what torch executes; and the class token's way through the network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from mixspec.compiler.cost import count
+from mixspec.compiler.errors import SpecError
+from mixspec.compiler.lower import lower
+from mixspec.compiler.parse import parse, read
+from mixspec.compiler.resolve import Network, resolve
+
+SPECS = Path(__file__).parents[2] / "specs" / "cvt"
+COUNTS = {  # parameters and multiply-adds at the spec's own size
+    "atc3": (2_875_172, 17_270_528),
+    "atc5_113": (6_449_444, 33_252_608),
+    "atc5_131": (3_343_268, 22_821_632),
+    "atc5_311": (2_932_900, 20_150_016),
+    "atc9": (12_044_900, 60_001_280),
+    "atc13": (19_193_444, 91_965_440),
+    "atc15": (19_661_540, 97_516_544),
+    "atc3_res": (3_330_916, 25_429_760),
+    "atc15_res": (20_117_284, 105_675_776),
+    "atc3_mlp_res": (2_875_172, 17_270_528),
+    "atc3_res_mlp": (3_115_556, 22_253_312),
+    "cvt3_32": (3_115_556, 22_253_312),
+    "cvt13_32": (19_997_480, 100_777_472),
+    "cvt_13": (19_997_480, 4_566_089_216),
+}
+TINY = """
+name: tiny
+family: cvt
+image: 32
+classes: 5
+depths: [1, 1, 2]
+dims: [8, 16, 32]
+mixers: ConvAttention Ch=8
+"""
+
+
+def network(name: str) -> Network:
+    return resolve(read(SPECS / f"{name}.yaml"))
+
+
+def tiny(*lines: str) -> Network:
+    keys = {line.partition(":")[0] for line in lines}
+    kept = [line for line in TINY.strip().splitlines() if line.partition(":")[0] not in keys]
+    return resolve(parse("\n".join([*kept, *lines])))
+
+
+def test_every_spec_is_pinned() -> None:
+    assert {path.stem for path in SPECS.glob("*.yaml")} == set(COUNTS)
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_counts(name: str) -> None:
+    found = count(network(name))
+    assert (found.params, found.macs) == COUNTS[name]
+
+
+@pytest.mark.parametrize(
+    "lines, params",
+    [
+        (("depths: [1, 1, 1]", "mixers: ConvAttention proj=residual", "mlps: ConvFF", "class_token: false"), 1_998_116),
+        (("depths: [1, 2, 10]",), 19_650_980),
+        (("depths: [1, 2, 10]", "classes: 1000"), 19_997_480),
+    ],
+)
+def test_counts_of_variants(lines: tuple[str, ...], params: int) -> None:
+    """ATC as its words have it, with no MLP left and no class token; CvT-13 with either classifier."""
+    own = ("dims: [64, 192, 384]", "mixers: ConvAttention", "classes: 100")
+    keys = {line.partition(":")[0] for line in lines}
+    spec = tiny(*(line for line in own if line.partition(":")[0] not in keys), *lines)
+    assert count(spec).params == params
+
+
+@pytest.mark.parametrize("name", ["atc3", "atc3_res", "atc5_113", "cvt3_32", "cvt_13"])
+def test_torch_executes_what_is_counted(name: str) -> None:
+    net = network(name)
+    model = lower(net, device="meta").eval()
+    at = net.at
+    with FlopCounterMode(display=False) as counter:
+        model(torch.empty(1, at.c, at.h, at.w, device="meta"))
+    assert counter.get_total_flops() == 2 * count(net).macs
+    assert sum(p.numel() for p in model.parameters()) == count(net).params
+
+
+def kept_bytes(net: Network) -> int:
+    model, total, seen = lower(net), 0, set()
+    weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        nonlocal total
+        storage = tensor.untyped_storage()
+        if tensor.dim() > 1 and storage.data_ptr() not in weights | seen:
+            seen.add(storage.data_ptr())
+            total += storage.nbytes()
+            alive.append(tensor)
+        return tensor
+
+    alive: list[torch.Tensor] = []
+    x = torch.randn(4, 3, net.at.h, net.at.w)
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        model(x).sum()
+    return total // 4
+
+
+@pytest.mark.parametrize("name", ["atc3", "atc3_res", "cvt3_32"])
+def test_activation_bytes(name: str) -> None:
+    net = network(name)
+    assert count(net).activation_bytes == pytest.approx(kept_bytes(net), rel=0.05)
+
+
+ATC = "mixers: ConvAttention Ch=8 proj=residual"
+FF = "mlps: ConvFF in stages 1-2, MLP in stage 3"
+# the head reads the token alone, so that no one reads what the last block's map asks for
+UNREAD = ["q_conv.weight", "q_norm.weight", "q_norm.bias"]
+
+
+@pytest.mark.parametrize(
+    "lines, unread",
+    [
+        ((), UNREAD),
+        ((ATC, FF), UNREAD),
+        ((ATC, FF, "embedding: residual"), UNREAD),
+        ((ATC, "mlps: ConvFF", "class_token: false"), []),
+        (("mixers: SepConv in stages 1-2, attention Ch=8 in stage 3",), []),
+    ],
+)
+def test_learns_in_every_weight(lines: tuple[str, ...], unread: list[str]) -> None:
+    torch.manual_seed(0)
+    model = lower(tiny(*lines))
+    model(torch.randn(2, 3, 32, 48)).square().sum().backward()  # a map that is no square
+    silent = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+    assert silent == [f"stages.2.blocks.1.mixer.{name}" for name in unread]
+
+
+def test_class_token_reads_the_map_and_the_map_reads_it() -> None:
+    torch.manual_seed(0)
+    model = lower(tiny(), dtype=torch.float64).eval()
+    x = torch.randn(1, 3, 32, 32, dtype=torch.float64)
+    row = model.forward_features(x)
+    last, maps = model.forward_intermediates(x)
+    assert row.shape == (1, 32, 1, 1 + 2 * 2)
+    assert [tuple(m.shape[1:]) for m in maps] == [(8, 8, 8), (16, 4, 4), (32, 2, 2)]
+    torch.testing.assert_close(row[..., 1:].squeeze(2).unflatten(2, (2, 2)), last)
+    torch.testing.assert_close(model(x), model.head.fc(model.head.norm(row[:, :, 0, 0])))
+    with torch.no_grad():
+        model.stages[2].token.add_(1.0 + torch.arange(32.0, dtype=torch.float64))
+    assert not torch.allclose(model.forward_intermediates(x)[0], last)
+
+
+def test_convolutional_attention_with_a_token_is_the_naive_sum() -> None:
+    """One block's mixer spelt out: convolutions on the map, linear maps and softmax on token and map."""
+    torch.manual_seed(0)
+    model = lower(tiny("mixers: ConvAttention Ch=(8,16,16) proj=residual"), dtype=torch.float64).eval()
+    m = model.stages[2].blocks[0].mixer
+    row = torch.randn(1, 32, 1, 1 + 12, dtype=torch.float64)
+    token, x = row[0, :, 0, 0], row[..., 1:].reshape(1, 32, 3, 4)
+    rows = {}
+    for name in "qkv":
+        y = getattr(m, f"{name}_norm")(getattr(m, f"{name}_conv")(x))
+        short = x if name == "q" else torch.nn.functional.avg_pool2d(x, 2, ceil_mode=True)
+        linear, flat = getattr(m, f"{name}_linear"), [token, *y[0].flatten(1).T]
+        rows[name] = torch.stack(
+            [linear(t[None])[0] + s for t, s in zip(flat, [token, *short[0].flatten(1).T], strict=True)]
+        )
+    heads = [
+        torch.softmax(rows["q"][:, s] @ rows["k"][:, s].T / 32**0.5, dim=1) @ rows["v"][:, s]
+        for s in (slice(0, 16), slice(16, 32))
+    ]
+    expected = torch.cat(heads, dim=1) @ m.proj.weight.T + m.proj.bias
+    torch.testing.assert_close(m(row, (3, 4))[0, :, 0].T, expected)
+
+
+def test_checkpointing_changes_nothing() -> None:
+    torch.manual_seed(0)
+    model = lower(tiny(ATC, FF), dtype=torch.float64).eval()
+    x = torch.randn(2, 3, 32, 32, dtype=torch.float64)
+    gradients = []
+    for enable in (False, True):
+        model.set_grad_checkpointing(enable)
+        gradients.append(torch.autograd.grad(model(x).square().sum(), list(model.parameters())))
+    torch.testing.assert_close(*gradients)
+
+
+def test_exports_with_its_token() -> None:
+    torch.manual_seed(0)
+    model = lower(tiny(ATC, FF)).eval()
+    x = torch.randn(2, 3, 32, 32)
+    torch.testing.assert_close(torch.export.export(model, (x,)).module()(x), model(x))
+
+
+def test_token_is_exempt_from_weight_decay() -> None:
+    assert lower(tiny(), device="meta").no_weight_decay() == {"stages.2.token"}
+
+
+@pytest.mark.parametrize(
+    "lines, complaint",
+    [
+        (("mixers: ConvAttention Ch=8 in stages 1-2, SepConv in stage 3",), "SepConv cannot mix a class token"),
+        (("mlps: ConvFF",), "stage 3: ConvFF cannot take a class token (MLP there, or class_token: false)"),
+        (("mixers: ConvAttention Ch=(8,8,5)",), "7:31: MX203 stage 3: Ch=5 does not divide 32 channels"),
+        (("dims: [8, 16]",), "3 depths and 2 dims"),
+    ],
+)
+def test_complaints(lines: tuple[str, ...], complaint: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        tiny(*lines)
+    assert complaint in str(caught.value)
