@@ -1,0 +1,1 @@
+"""Weights: making them, keeping them, loading them."""

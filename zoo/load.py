@@ -1,0 +1,102 @@
+"""From a name to a model: a shipped spec or a file, with fresh weights or those of a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from ..compiler.backbone import Backbone
+from ..compiler.catalogue import load as spec_of
+from ..compiler.lower import lower
+from ..compiler.parse import Spec
+from ..compiler.resolve import Network, placed, resolve
+from .checked import changed
+from .weights import WRONG_TENSORS, Header, WeightsError, disagreements, fill, header, load
+
+__all__ = ["build", "load", "network"]
+
+NONE_PUBLISHED = "MX806"
+
+Image = int | tuple[int, int]
+
+
+def build(
+    name_or_path: str | Path,
+    *,
+    pretrained: bool | str | Path = False,
+    seed: int = 0,
+    image: Image | None = None,
+    classes: int | None = None,
+    in_chans: int | None = None,
+    device: torch.device | str = "cpu",
+) -> Backbone:
+    """The network of a shipped name or a spec file, as a module in training mode.
+
+    Fresh weights follow from ``seed`` alone, on every device. ``pretrained`` names a weights file; then ``image``
+    moves the trained network to another size, and another number of ``classes`` gives it a fresh classifier.
+    Raises SpecError for a wrong spec, WeightsError for a wrong file.
+    """
+    if pretrained is True:
+        hint = "name a weights file: pretrained='best.safetensors'"
+        raise WeightsError.of(NONE_PUBLISHED, f"no published weights of {name_or_path} yet", hint)
+    if not pretrained:
+        return fresh(network(name_or_path, image=image, classes=classes, in_chans=in_chans), seed, device)
+    file = Path(pretrained)
+    held = header(file)
+    trained = held.network
+    stated = network(name_or_path, image=trained.about.image, classes=trained.family.classes, in_chans=in_chans)
+    if stated.digest != trained.digest:
+        what = f"{file} holds another network than {name_or_path}"
+        raise WeightsError.of(WRONG_TENSORS, what, _differences(stated, held))
+    model = fill(_moved(held, image, file), file, device)
+    if classes is not None and classes != model.num_classes:
+        with seeded(seed):
+            model.reset_classifier(classes)
+    return model.train()
+
+
+def network(
+    name_or_path: str | Path, *, image: Image | None = None, classes: int | None = None, in_chans: int | None = None
+) -> Network:
+    """The resolved spec of that name or in that file, with some of its keys replaced. Raises SpecError."""
+    spec = spec_of(str(name_or_path))
+    family = changed(spec.family, classes=classes, in_chans=in_chans)
+    return resolve(Spec(changed(spec.about, image=image), family, spec.document))
+
+
+def fresh(network: Network, seed: int = 0, device: torch.device | str = "cpu") -> Backbone:
+    """The network with fresh weights, drawn on the CPU from ``seed``; torch's own generator stays where it is."""
+    if torch.device(device).type == "meta":
+        return lower(network, device=device)
+    with seeded(seed):
+        return lower(network).to(device)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Draw on the CPU from a generator that starts at ``seed``, and leave torch's as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield
+
+
+def _moved(held: Header, image: Image | None, file: Path) -> Network:
+    """The trained network for images of another size."""
+    if image is None:
+        return held.network
+    moved = replace(held.network, about=held.network.about.model_copy(update={"image": image}))
+    placed(moved)
+    if report := disagreements(moved, held.tensors, "file"):
+        raise WeightsError.of(WRONG_TENSORS, f"the weights of {file} do not fit images of {image} pixels: {report}")
+    return moved
+
+
+def _differences(stated: Network, held: Header) -> str:
+    """The keys in which two networks differ."""
+    ours, theirs = stated.canonical(), held.network.canonical()
+    keys = [key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)]
+    return f"{held.network.name}; they differ in {', '.join(keys)}"

@@ -1,0 +1,72 @@
+"""What a training tells while it runs, and the live bar that shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One pass over the training images. ``loss`` is the mean over it; accuracies are of the validation images."""
+
+    epoch: int
+    loss: float
+    lr: float
+    images_per_second: float
+    seconds: float
+    val_top1: float
+    val_top5: float
+    val_loss: float
+
+
+class Watch:
+    """Hears of every update and every epoch. This one says nothing."""
+
+    def starts(self, epochs: int, images: int) -> None:
+        """So many epochs of so many images begin."""
+
+    def update(self, epoch: int, images: int, loss: float, lr: float) -> None:
+        """One more update, on so many images."""
+
+    def ends(self, epoch: Epoch, best: bool) -> None:
+        """An epoch is over and its weights are written; ``best`` so far or not."""
+
+
+class Bar(Watch):
+    """A live bar on standard error where that is a terminal, and one line for every epoch anywhere."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(stderr=True, highlight=False)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self.progress = Progress(*columns, TextColumn("{task.fields[now]}"), console=self.console, transient=True)
+        self.task = self.progress.add_task("training", total=None, visible=False, now="")
+        self.epochs = 0
+
+    def __enter__(self) -> Self:
+        if self.console.is_terminal:
+            self.progress.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.progress.stop()
+
+    def starts(self, epochs: int, images: int) -> None:
+        self.epochs = epochs
+        self.progress.update(self.task, total=epochs * images, visible=True)
+
+    def update(self, epoch: int, images: int, loss: float, lr: float) -> None:
+        name = f"epoch {epoch}/{self.epochs}"
+        self.progress.update(self.task, description=name, advance=images, now=f"loss {loss:.3f}  lr {lr:.1e}")
+
+    def ends(self, epoch: Epoch, best: bool) -> None:
+        width = len(str(self.epochs))
+        self.console.print(
+            f"epoch {epoch.epoch:{width}d}/{self.epochs}  loss {epoch.loss:.3f}  lr {epoch.lr:.1e}  "
+            f"{epoch.images_per_second:5.0f} images/s  val top-1 {epoch.val_top1:5.1f} %{'  best' if best else ''}",
+            soft_wrap=True,
+        )
