@@ -15,7 +15,7 @@ from ..family import Family
 from ..grid import Grid
 from ..head import Head
 from ..heads.classtoken import ClassToken
-from ..heads.norm import NormHead
+from ..heads.prenorm import PreNormHead
 from ..init import Init, TorchDefault, TruncNormal
 from ..layer import Layer, Modules, Parts, Sequence, chain
 from ..mixer import Mixer
@@ -106,7 +106,7 @@ class CvT(Family):
         return tuple(grids)
 
     def head_layer(self) -> Head:
-        return ClassToken() if self.class_token else NormHead()
+        return ClassToken() if self.class_token else PreNormHead()
 
     def module(self, at: Grid, children: Modules) -> nn.Module:
         from ..backbone import Backbone, TokenBackbone
