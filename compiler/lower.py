@@ -12,6 +12,7 @@ from .backbone import Backbone
 from .grid import Grid
 from .init import Init, TorchDefault
 from .layer import Layer, place, walk
+from .ops import aggregate, global_conv  # noqa: F401  FlopCounterMode reads the operators' formulas when it is made
 from .parts import Leaf
 from .resolve import Network
 
