@@ -17,7 +17,7 @@ from ..head import Head
 from ..heads import registry as known_heads
 from ..heads.prenorm import PreNormHead
 from ..init import Init, TorchDefault, TruncNormal
-from ..layer import Layer, Modules, Parts, Sequence, chain
+from ..layer import Layer, Modules, Parts, Sequence, chain, place
 from ..mixer import Mixer
 from ..mixers import registry as known_mixers
 from ..mixers.identity import IdentityMixer
@@ -78,19 +78,24 @@ class Swin(Family):
     dims: tuple[PositiveInt, ...] = Field(default_factory=_sized(1), description="channels of each stage")
     mixers: Annotated[tuple[Mixer, ...], PerStage(known_mixers)] = Field(description="token mixer of each stage")
     block: Literal["transformer", "conv"] = Field(
-        "transformer", description="transformer: norm, mixer; conv: the mixer between two 1x1 convolutions, norms, ReLUs"
+        "transformer",
+        description="transformer: norm, mixer; conv: the mixer between two 1x1 convolutions, norms, ReLUs",
     )
     norm: Annotated[Norm, known_norms] = Field(default_factory=_block_norm, description="norm inside the blocks")
     mlp: Annotated[Operator, known_mlps] = Field(Mlp(), description="channel MLP")
     extra: Annotated[Mixer, known_mixers] = Field(
         IdentityMixer(), description="a second mixer with its own residual in front of the MLP; identity leaves it out"
     )
-    se: NonNegativeInt = Field(0, description="reduction of squeeze-and-excitation after the (second) mixer; 0 leaves it out")
+    se: NonNegativeInt = Field(
+        0, description="reduction of squeeze-and-excitation after the (second) mixer; 0 leaves it out"
+    )
     head: Annotated[Head, known_heads] = Field(PreNormHead(), description="from the last map to classes")
 
     def check(self, at: Grid) -> Iterator[Problem]:
         if not self.depths or not self.dims:
-            yield Problem("MX103", "depths and dims are missing", "size: t, or depths: [2, 2, 6, 2] and dims: [96, 192, 384, 768]")
+            yield Problem(
+                "MX103", "depths and dims are missing", "size: t, or depths: [2, 2, 6, 2] and dims: [96, 192, 384, 768]"
+            )
         elif len(self.depths) != len(self.dims):
             what = f"{len(self.depths)} depths and {len(self.dims)} dims"
             yield Problem("MX204", what, "one of each for every stage", ("dims",))
@@ -223,10 +228,19 @@ class Branch(Layer):
     def parts(self, at: Grid) -> Parts:
         return dict(self.layers)
 
+    def kept(self, at: Grid) -> int:
+        # an activation keeps its output, and a layer that pads its input keeps another copy
+        pairs = zip(self.layers, self.layers[1:], strict=False)
+        return sum(at.size for (_, a), (_, b) in pairs if isinstance(a, Act) and _pads(b, at))
+
     def module(self, at: Grid, children: Modules) -> nn.Module:
         from ..bound import sequential
 
         return sequential(children)
+
+
+def _pads(layer: Layer, at: Grid) -> bool:
+    return any(place(part, at).at.pixels > at.pixels for part in layer.parts(at).values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ class StaticWindow(Mixer):
 
     def traits(self, at: Grid) -> Traits:
         space, reach = ("dense", None) if self.tiling(at).count == 1 else ("blocks", self.window - 1)
-        return Traits(space, "separate", reach, False, self.head_channels, any_size=False)
+        return Traits(space, "separate", reach, False, self.head_channels, any_size=self.shared)
 
     def check(self, at: Grid) -> Iterator[Problem]:
         yield from divides(self, "head_channels", at.c)
@@ -61,11 +61,11 @@ class StaticWindow(Mixer):
 
     def parts(self, at: Grid) -> Parts:
         tiling, heads = self.tiling(at), at.c // self.head_channels
+        positions = self.window**2 if self.shared else tiling.positions
         own = () if self.shared else (self.windows or tiling.count,)
-        weight = Weight((*own, heads, tiling.positions, tiling.positions), init=TruncNormal(0.02))
         return {
             "value": Linear(at.c, at.c, self.bias).on(tiling.padded(at.c)),
-            "weight": weight,
+            "weight": Weight((*own, heads, positions, positions), init=TruncNormal(0.02)),
             "proj": Linear(at.c, at.c, self.bias).on(tiling.padded(at.c)),
         }
 
@@ -82,9 +82,18 @@ class StaticWindow(Mixer):
 
         heads = x.shape[1] // self.head_channels
         tiling = Tiling.of(x.shape[2], x.shape[3], self.window, self.shift)
-        if m.weight.shape[-1] != tiling.positions or not self.shared and len(m.weight) != tiling.count:
-            held = f"{self.window}x{self.window} positions" if self.shared else f"{len(m.weight)} windows"
-            raise ValueError(f"the learnt weights are for {held}, not for a map of {x.shape[2]}x{x.shape[3]}")
         value = tiles.split(m.value(tiles.lay(x, tiling)), tiling, 1, heads)[0]
-        y = torch.einsum("hij,bnhjd->bnhid" if self.shared else "nhij,bnhjd->bnhid", m.weight, value)
+        weight = self._fitting(m.weight, tiling)
+        y = torch.einsum("hij,bnhjd->bnhid" if self.shared else "nhij,bnhjd->bnhid", weight, value)
         return tiles.lift(m.proj(tiles.join(y, tiling)), tiling)
+
+    def _fitting(self, weight: Tensor, tiling: Tiling) -> Tensor:
+        """The weights for these windows: a window cut short by a small map uses the matrix in part."""
+        if self.shared:
+            rows, columns = tiling.rows.side, tiling.columns.side
+            square = weight.unflatten(2, (self.window,) * 2).unflatten(1, (self.window,) * 2)
+            return square[:, :rows, :columns, :rows, :columns].flatten(3).flatten(1, 2)
+        if len(weight) != tiling.count or weight.shape[-1] != tiling.positions:
+            held = f"{len(weight)} windows of {weight.shape[-1]} positions"
+            raise ValueError(f"the learnt weights are for {held}, the map has {tiling.count} of {tiling.positions}")
+        return weight
