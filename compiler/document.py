@@ -66,12 +66,19 @@ class Document:
 
 def load(text: str | bytes, source: str = "<string>") -> Document:
     """Parse one document; raises `SpecError` with every problem that can be found."""
-    if len(text) > MAX_BYTES or (isinstance(text, str) and len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES):
-        raise _error(source, "MX005", f"the file is larger than {MAX_BYTES // 1024} KiB", "a spec is one page")
-    clean = _decode(text, source) if isinstance(text, bytes) else text
-    clean = clean.removeprefix("\ufeff")
-    _check_characters(clean, source)
+    clean = decode(text, source).removeprefix("\ufeff")
+    if problems := bad_characters(clean, source):
+        raise SpecError(*problems)
     return Document(source, clean, *Builder(clean, source).build())
+
+
+def gather(text: str, source: str) -> tuple[Document | None, list[Problem]]:
+    """As much of a text as makes sense, with every problem in it; no document where the reading had to stop."""
+    builder = Builder(text, source)
+    try:
+        return Document(source, text, *builder.content()), builder.problems
+    except SpecError:
+        return None, builder.problems
 
 
 def read(path: pathlib.Path, source: str | None = None) -> Document:
@@ -104,16 +111,22 @@ def _error(source: str, code: str, what: str, hint: str = "", span: Span = START
     return SpecError(Problem(code, what, hint, (), span, source))
 
 
-def _decode(data: bytes, source: str) -> str:
+def decode(data: str | bytes, source: str) -> str:
+    """The text of a file. Raises SpecError if it is too large, or of another encoding."""
+    if len(data) > MAX_BYTES or (isinstance(data, str) and len(data.encode("utf-8", "surrogatepass")) > MAX_BYTES):
+        raise _error(source, "MX005", f"the file is larger than {MAX_BYTES // 1024} KiB", "a spec is one page")
+    if isinstance(data, str):
+        return data
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise _error(source, "MX006", "the file is UTF-16", "save it as UTF-8")
     return data.decode("utf-8", "surrogateescape")
 
 
-def _check_characters(text: str, source: str) -> None:
+def bad_characters(text: str, source: str) -> list[Problem]:
+    """The characters a spec may not hold, up to the first NUL."""
     if not UNWELCOME.search(text):
-        return
+        return []
     if "\0" in text:
         text = text[: text.index("\0") + 1]
     found = islice(unwelcome(text), MAX_LISTED)
-    raise SpecError(*(Problem("MX006", describe(c), remedy(c), (), span, source) for c, span in found))
+    return [Problem("MX006", describe(c), remedy(c), (), span, source) for c, span in found]

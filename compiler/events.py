@@ -61,11 +61,16 @@ class Builder:
         self.count = self.documents = 0
 
     def build(self) -> Content:
+        content = self.content()
+        if self.problems:
+            raise SpecError(*self.problems)
+        return content
+
+    def content(self) -> Content:
+        """What can be read; ``problems`` then holds what is wrong with it. Raises SpecError where reading must stop."""
         self.walk()
         if not self.problems and self.is_empty():
             self.note("MX010", "the document is empty", "a spec starts with 'name: ...'", START)
-        if self.problems:
-            raise SpecError(*self.problems)
         return Content(self.data, self.spans, self.keys, self.inline)
 
     def is_empty(self) -> bool:

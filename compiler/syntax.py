@@ -49,8 +49,13 @@ def explain(error: yaml.MarkedYAMLError, text: str) -> tuple[str, str, str, Span
     found = next((row for row in _SYNTAX if row[0] in f"{said} {error.context or ''}"), (said, said, ""))
     needle, what, hint = found
     span = _error_span(error, needle in _AT_OPENING, text)
-    if needle.startswith("',' or") and error.context_mark:
-        what += f" to close the bracket of {error.context_mark.line + 1}:{error.context_mark.column + 1}"
+    opening = error.context_mark
+    if needle.startswith("',' or") and opening:
+        mark = error.problem_mark
+        if mark and (mark.line != opening.line or mark.index >= len(text)):
+            bracket = Span(opening.line + 1, opening.column + 1, opening.line + 1, opening.column + 2)
+            return "MX002", "a bracket that is never closed", f"close it with {needle[-2]}", bracket
+        what += f" to close the bracket of {opening.line + 1}:{opening.column + 1}"
     return "MX004" if needle == "tag" else "MX002", what, hint, span
 
 
