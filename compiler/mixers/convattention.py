@@ -57,7 +57,8 @@ class ConvAttention(Mixer):
 
     def parts(self, at: Grid) -> Parts:
         out = Linear(at.c, at.c, bias=True).on(self._row("q", at))
-        pool = {"pool": Pool("avg", self.kv_stride, self.kv_stride, padding=0, ceil=True)} if self._pools() else {}
+        side = self.kv_stride
+        pool = {"pool": Pool("avg", side, side, padding=0, ceil=True, shared_input=True)} if self._pools() else {}
         return {
             **self._projection("q", at),
             **self._projection("k", at),
