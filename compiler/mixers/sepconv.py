@@ -9,6 +9,7 @@ from pydantic import Field, PositiveInt
 from ..grid import Grid
 from ..layer import Parts
 from ..mixer import Mixer, Traits
+from ..operator import OddInt
 from ..parts import Act, Conv, Linear
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ class SepConv(Mixer):
     """Linear map to twice the width, StarReLU, depth-wise convolution, linear map back. No biases."""
 
     notation = "SepConv"
-    kernel: PositiveInt = Field(7, alias="k", description="side of the depth-wise kernel, positions")
+    kernel: OddInt = Field(7, alias="k", description="side of the depth-wise kernel, positions")
     ratio: PositiveInt = Field(2, alias="r", description="inner width over channels")
 
     def traits(self, at: Grid) -> Traits:
