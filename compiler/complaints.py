@@ -114,13 +114,18 @@ def _complaint(detail: ErrorDetails, cls: type[BaseModel]) -> PydanticCustomErro
     name = next((step for step in reversed(detail["loc"]) if step in all_keys(cls)), cls.__name__)
     if kind in ("extra_forbidden", "missing"):
         name = str(detail["loc"][-1])
+    if kind == "extra_forbidden" and name in cls.model_fields:
+        what = f"{name} is given twice, as {cls.model_fields[name].alias} too"
+        return wrong(UNKNOWN_KEY, what, "keep one of them", key=True)
     if kind == "extra_forbidden":
         keys = known_keys(cls)
         hint = did_you_mean(name, keys)
         return wrong(UNKNOWN_KEY, f"unknown key {name!r}", hint, key=True, nearest=nearest(name, all_keys(cls)))
+    given = short(detail["input"])
+    if kind == "missing" and isinstance(detail["loc"][-1], int):
+        return wrong(WRONG_VALUE, f"{detail['loc'][0]} cannot be {given}", _describe(cls, str(detail["loc"][0])))
     if kind == "missing":
         return wrong(MISSING_KEY, f"{name} is missing", _describe(cls, name))
-    given = _short(detail["input"])
     if kind in _TYPES:
         what = f"{name} must be {_TYPES[kind]}, not {given}"
         return wrong(WRONG_TYPE, what, _describe(cls, name), nearest=_retyped(kind, detail["input"]))
@@ -182,9 +187,20 @@ def _describe(cls: type[BaseModel], name: str) -> str:
     return ""
 
 
-def _short(value: object) -> str:
-    text = repr(value)
+def short(value: object) -> str:
+    """A value as the file has it, in at most 40 characters."""
+    text = _flow(value)
     return text if len(text) <= 40 else text[:37] + "..."
+
+
+def _flow(value: object) -> str:
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_flow, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}: {_flow(item)}' for key, item in value.items())}}}"
+    return repr(value)
 
 
 def _lower(message: str) -> str:

@@ -183,10 +183,10 @@ class _Reader:
         return Param(key.text, key.extent, scalars, tuple(value.extent for value in values), per_stage=True)
 
     def value(self) -> _Token:
-        if self.peek() == "-" and self.index + 1 < len(self.tokens):
+        if self.peek() == "-" and _FLOAT.fullmatch(self.peek(1)):
             sign, number = self.take(), self.take()
             return _Token(sign.text + number.text, sign.start)
-        if not self.peek() or self.peek() in "=,()–":
+        if self.peek() in ("", *"=,()–-") or (self.peek() == "in" and self.peek(1) in ("stage", "stages")):
             raise self.wrong("a value is expected here", "KEY=VALUE without spaces, as in b=128")
         return self.take()
 

@@ -62,6 +62,8 @@ def typed(doc: Document, data: object = None) -> Spec:
     problems = [_problem(doc, finding, data, cls) for finding in findings]
     if not cls and isinstance(data.get("family"), str):
         problems.append(_unknown_family(doc, str(data["family"])))
+    if "family" not in data:
+        problems += [_misspelt_family(doc, key) for key in data if nearest(key, ["family"])]
     if problems:
         raise SpecError(*tidy(problems))
     return Spec(cast(About, made[0]), cast(Family, made[1]), doc)
@@ -131,7 +133,14 @@ def _unknown_family(doc: Document, name: str) -> Problem:
     return Problem(UNKNOWN_NAME, what, hint, ("family",), span, doc.source, nearest=better)
 
 
+def _misspelt_family(doc: Document, key: str) -> Problem:
+    hint, span = did_you_mean(key, ["family"]), doc.locate_key((key,))
+    return Problem(UNKNOWN_KEY, f"unknown key {key!r}", hint, (key,), span, doc.source, nearest=("family",))
+
+
 def tidy(problems: Iterable[Problem]) -> list[Problem]:
     """Each complaint once, in the order of the text."""
-    unique = {(problem.span, problem.code, problem.what): problem for problem in problems}
+    unique: dict[object, Problem] = {}
+    for problem in problems:
+        unique.setdefault((problem.span, problem.code, problem.what), problem)
     return sorted(unique.values(), key=lambda problem: (problem.span is None, problem.span, problem.code))

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 
-from .complaints import COVERAGE, NOTATION, VALUES, WRONG_VALUE, together, wrong
+from .complaints import COVERAGE, NOTATION, VALUES, WRONG_VALUE, short, together, wrong
 from .notation import Clause, NotationError, per_stage, show_plan
 from .operator import Operator
 from .registry import Registry, notation_error, parsed
@@ -37,7 +37,9 @@ class PerStage(Generic[Op]):
         elif isinstance(value, Mapping):
             value = self._typed(value, stages) if "type" in value else self._ranges(value, stages)
         if not isinstance(value, list | tuple):
-            raise wrong(WRONG_VALUE, f"{self.registry.kind} cannot be {value!r}", "`A in stages 1-2, B in stages 3-4`")
+            raise wrong(
+                WRONG_VALUE, f"{self.registry.kind} cannot be {short(value)}", "`A in stages 1-2, B in stages 3-4`"
+            )
         if len(value) != stages:
             raise wrong(VALUES, f"{len(value)} {self.registry.kind} for {stages} stages", "one for each stage")
         return self._all(enumerate(value), self.registry.make)
@@ -94,6 +96,12 @@ class PerStage(Generic[Op]):
         ]
 
     def _ranges(self, value: Mapping[str, Any], stages: int) -> list[Any]:
+        if not any(key.strip()[:1].isdigit() for key in value):
+            raise wrong(
+                WRONG_VALUE,
+                "neither a type nor stages among these keys",
+                "{type: NAME, ...} or {1-2: Hpx, 3-4: attention}",
+            )
         found: dict[int, Any] = {}
         for key, item in value.items():
             try:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
-from .complaints import NOTATION, UNKNOWN_NAME, WRONG_VALUE, reword, together, wrong
+from .complaints import NOTATION, UNKNOWN_NAME, WRONG_VALUE, reword, short, together, wrong
 from .notation import Clause, NotationError, Scalar, parse
 from .operator import Operator
 from .suggest import did_you_mean, nearest
@@ -106,7 +106,7 @@ class Registry(Mapping[str, type[Op]]):
         if isinstance(value, Mapping) and isinstance(value.get("type"), str):
             return self.call(value["type"], {key: field for key, field in value.items() if key != "type"})
         raise wrong(
-            WRONG_VALUE, f"a {self.word} is expected here", "notation such as `NAME key=value`, or {type: NAME, ...}"
+            WRONG_VALUE, f"{short(value)} is no {self.word}", "notation such as `NAME key=value`, or {type: NAME, ...}"
         )
 
     def call(self, name: str, params: Mapping[str, Scalar]) -> Op:
