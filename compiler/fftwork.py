@@ -29,3 +29,9 @@ def fft_flops_1d(length: int, taps: int, channels: int) -> float:
     size = max(2 * length, taps)
     bins = size // 2 + 1
     return channels * (bins * log2(bins) + size * log2(size))
+
+
+def fft_flops_filter(h: int, w: int, channels: int) -> float:
+    """FFT work, in that counter's FLOPs, of one image under a filter given by its spectrum: there and back."""
+    bins, size = h * (w // 2 + 1), h * w
+    return channels * (bins * log2(bins) + size * log2(size))

@@ -1,0 +1,37 @@
+"""The box low-pass filter, for maps whose sides differ: a square of frequencies stays. arXiv:2210.17141, appendix A.3.1."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from ..fftwork import fft_flops_filter
+from ..grid import Grid
+from ..mixer import Mixer, Traits
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..bound import Bound
+
+
+class Box(Mixer):
+    """Keeps the waves whose frequency along each axis is at most a quarter of a cycle per position."""
+
+    notation = "box"
+    stride: Literal[2] = Field(2, description="step between outputs, positions")
+
+    def traits(self, at: Grid) -> Traits:
+        return Traits("dense", "separate", reach=None, channels_per_weight=at.c)
+
+    def fft_flops(self, at: Grid) -> int:
+        return round(fft_flops_filter(at.h, at.w, at.c))
+
+    def kept(self, at: Grid) -> int:
+        return at.size  # nothing for the transforms; the activation in front keeps its output, and no layer counts it
+
+    def forward(self, m: Bound, x: Tensor) -> Tensor:
+        from ..ops.lowpass import low_pass
+
+        return low_pass(x, "box", self.stride)
