@@ -74,7 +74,9 @@ def occupied(output: Path, overwrite: bool) -> None:
     """Raise FileExistsError where a training has left its files, unless they may be replaced."""
     there = [name for name in (BEST, LAST, LOG) if (output / name).exists()]
     if there and not overwrite:
-        raise FileExistsError(errno.EEXIST, f"holds {there[0]} of another training", str(output))
+        raise FileExistsError(
+            errno.EEXIST, f"holds {there[0]} of another training; it stays unless overwriting is asked for", str(output)
+        )
 
 
 class Engine:

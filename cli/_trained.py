@@ -1,0 +1,16 @@
+"""Parameters of the commands that train networks or use trained ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+DataName = Literal["digits"]
+SplitName = Literal["train", "val", "test"]
+
+Weights = Annotated[Path, typer.Argument(metavar="WEIGHTS", help="A .safetensors file that mixspec wrote.")]
+DataSet = Annotated[DataName, typer.Option("--data", help="The images; digits are built in.")]
+Part = Annotated[SplitName, typer.Option("--split", help="Which part of the images.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="Start of all random numbers.")]

@@ -1,0 +1,81 @@
+"""mixspec build: a network as a torch module, with its weights in a file if asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ._options import Image, Json, Model
+from ._table import print_json, table
+from ._trained import Seed
+
+if TYPE_CHECKING:
+    from ..compiler.backbone import Backbone
+
+Save = Annotated[Path | None, typer.Option("--save", metavar="FILE", help="Write the weights to this file.")]
+Pretrained = Annotated[
+    Path | None,
+    typer.Option("--pretrained", metavar="FILE", help="Take the weights of this file instead of fresh ones."),
+]
+Classes = Annotated[
+    int | None,
+    typer.Option("--classes", min=0, help="Another number of classes than the spec's, with a fresh classifier."),
+]
+
+
+def command(
+    model: Model,
+    save: Save = None,
+    pretrained: Pretrained = None,
+    seed: Seed = 0,
+    image: Image = None,
+    classes: Classes = None,
+    json: Json = False,
+) -> None:
+    """Build a network as a torch module and list its modules.
+
+    Fresh weights follow from the seed. With --save they go into one safetensors file, which carries the spec.
+    """
+    from ..zoo.load import build
+    from ..zoo.weights import network_of
+    from ..zoo.weights import save as write
+
+    made = build(model, pretrained=pretrained or False, seed=seed, image=image, classes=classes)
+    if save:
+        write(made, save)
+    network, rows = network_of(made), summary(made)
+    if json:
+        modules = [{"path": path, "module": what, "parameters": number} for path, what, number in rows]
+        total = {"parameters": _parameters(made), "tensors": len(made.state_dict())}
+        print_json({"name": network.name, "digest": network.digest, **total, "modules": modules})
+        return
+    table(("path", "module", "parameters"), [*rows, ("", "total", _parameters(made))])
+    if save:
+        typer.echo(f"\nwrote {save}: {len(made.state_dict())} tensors, digest {network.digest[:12]}")
+
+
+def summary(model: Backbone) -> list[tuple[str, str, int]]:
+    """Path, name and parameters of the modules that a reader of the spec knows: stem, mixers, MLPs, head."""
+    from ..compiler.bound import Bound
+    from ..compiler.operator import Operator
+
+    rows: list[tuple[str, str, int]] = []
+    for path, module in model.named_modules():
+        inside = any(path.startswith(f"{row[0]}.") for row in rows)
+        known = isinstance(module, Bound) and isinstance(module.layer, Operator)
+        if known or path.rpartition(".")[2] in ("stem", "downsample", "head", "shortcut"):
+            rows += [] if inside else [(path, _name(module), _parameters(module))]
+    return rows
+
+
+def _name(module: Any) -> str:
+    from ..compiler.operator import Operator
+
+    layer = getattr(module, "layer", module)
+    return str(layer) if isinstance(layer, Operator) else type(layer).__name__
+
+
+def _parameters(module: Any) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
