@@ -13,8 +13,8 @@ from torch import Tensor
 
 from .window import Window
 
-# All images and heads of a row share one batched product, which wants to be large.
-BLOCK_BYTES = 1 << 22
+# Per thread: all images and heads of a row share one batched product, which wants to be large.
+BLOCK_BYTES = 1 << 20
 
 
 def faster(window: Window, device: torch.device) -> bool:

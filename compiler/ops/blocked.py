@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from . import bands, shifts
+from . import bands, dense, shifts
 from .numerics import blocks
 from .window import Window
 
@@ -17,7 +17,7 @@ Kernel = Callable[[Tensor, Tensor, Tensor, Window], None]
 
 @dataclass(frozen=True)
 class Form:
-    """Three kernels over one block, and the size of the block they like."""
+    """Three kernels over one block, and the block size they like, in bytes per thread."""
 
     forward: Kernel
     map_gradient: Kernel
@@ -26,11 +26,14 @@ class Form:
 
 
 SHIFTS = Form(shifts.forward, shifts.map_gradient, shifts.input_gradient, shifts.BLOCK_BYTES)
+DENSE = Form(dense.forward, dense.map_gradient, dense.input_gradient, dense.BLOCK_BYTES)
 BANDS = Form(bands.forward, bands.map_gradient, bands.input_gradient, bands.BLOCK_BYTES)
 
 
 def form_of(window: Window, device: torch.device) -> Form:
     """The form to run."""
+    if dense.faster(window, device):
+        return DENSE
     return BANDS if bands.faster(window, device) else SHIFTS
 
 

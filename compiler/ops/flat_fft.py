@@ -16,8 +16,8 @@ from torch import Tensor
 
 from .numerics import blocks, compute_dtype, empty_like_layout, unused
 
-# Bytes of one block's padded signal; its spectrum is as large again.
-BLOCK_BYTES = 1 << 22
+# Per thread: bytes of one block's padded signal; its spectrum is as large again.
+BLOCK_BYTES = 1 << 21
 
 
 @dataclass(frozen=True)

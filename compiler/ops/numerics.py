@@ -36,13 +36,15 @@ def unused(x: Tensor) -> Tensor:
     return x.new_empty(0)
 
 
-def blocks(outer: int, inner: int, unit_bytes: int, limit: int, device: torch.device) -> Iterator[tuple[slice, slice]]:
-    """Cut `outer` x `inner` units of `unit_bytes` each into slices of at most `limit` bytes on CPU.
+def blocks(
+    outer: int, inner: int, unit_bytes: int, thread_bytes: int, device: torch.device
+) -> Iterator[tuple[slice, slice]]:
+    """Cut `outer` x `inner` units of `unit_bytes` each into slices of at most `thread_bytes` per thread on CPU.
 
     Whole rows of inner units are grouped when one fits; otherwise each outer unit is cut along the inner axis.
     The inner slice is the slow one, so what depends on it alone can be kept over the outer slices.
     """
-    limit = limit if device.type == "cpu" else ACCELERATOR_BLOCK_BYTES
+    limit = thread_bytes * torch.get_num_threads() if device.type == "cpu" else ACCELERATOR_BLOCK_BYTES
     inner_step = _even_step(inner, limit // unit_bytes)
     outer_step = _even_step(outer, limit // (unit_bytes * inner)) if inner_step == inner else 1
     for i in range(0, inner, inner_step):

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from .window import Window
 
-# The block that every tap passes over should stay in a core's second-level cache.
-BLOCK_BYTES = 1 << 20
+# Per thread: the block that every tap passes over should stay in a core's second-level cache.
+BLOCK_BYTES = 1 << 19
 
 
 def forward(x: Tensor, maps: Tensor, y: Tensor, window: Window) -> None:

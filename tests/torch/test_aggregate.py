@@ -13,6 +13,8 @@ from torch.nn.functional import conv2d, pad
 from torch.utils.flop_counter import FlopCounterMode
 
 from mixspec.compiler.ops.aggregate import aggregate, aggregate_decomposed
+from mixspec.compiler.ops.blocked import BANDS, DENSE, SHIFTS, form_of
+from mixspec.compiler.ops.window import Window
 
 
 def reference(x: Tensor, maps: Tensor, kernel: int, stride: int) -> Tensor:
@@ -62,6 +64,48 @@ def test_equals_the_definition(size, kernel, stride, heads, batch, kind):
     assert_same(aggregate(x, maps, kernel=kernel, stride=stride), reference(x, maps, kernel, stride), (x, maps))
 
 
+@pytest.mark.parametrize("form", [SHIFTS, BANDS, DENSE], ids=["shifts", "bands", "dense"])
+@settings(max_examples=40, deadline=None)
+@given(size=sizes, kernel=st.integers(1, 6), stride=st.integers(1, 3), batch=st.integers(1, 3), one_map=st.booleans())
+def test_every_form_gives_the_same_block(form, size, kernel, stride, batch, one_map):
+    torch.manual_seed(0)
+    window = Window(kernel, stride, *size, channels=2)
+    x = double(batch, 6, *size)
+    maps = double(1 if one_map else batch, 3 * kernel**2, window.out_height, window.out_width)
+    planes = maps.detach().view(-1, 3, kernel**2, window.out_pixels)
+    expected = reference(x, maps, kernel, stride)
+    gradient = torch.randn_like(expected)
+    dx, dmaps = torch.autograd.grad(expected, (x, maps), gradient)
+
+    shape = (batch, 3, 2, window.out_pixels)
+    y, made_dx, made_dmaps = (
+        torch.full(shape, torch.nan).double(),
+        torch.full_like(x, torch.nan),
+        torch.ones_like(planes),
+    )
+    with torch.no_grad():
+        form.forward(x, planes, y, window)
+        form.input_gradient(planes, gradient.view(shape), made_dx, window)
+        form.map_gradient(x, gradient.view(shape), made_dmaps, window)
+    torch.testing.assert_close((y.view_as(expected), made_dx), (expected.detach(), dx))
+    torch.testing.assert_close(made_dmaps.view_as(maps) - 1, dmaps)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "size", "channels", "form"),
+    [
+        (7, 56, 16, SHIFTS),
+        (7, 14, 4, SHIFTS),
+        (3, 14, 16, SHIFTS),
+        (7, 28, 16, BANDS),
+        (9, 28, 16, BANDS),
+        (7, 7, 16, DENSE),
+    ],
+)
+def test_form_follows_shape(kernel, size, channels, form):
+    assert form_of(Window(kernel, 1, size, size, channels), torch.device("cpu")) is form
+
+
 @settings(max_examples=60, deadline=None)
 @given(sizes, st.integers(1, 5), st.integers(1, 3), st.integers(1, 3), st.integers(1, 3), st.booleans(), st.booleans())
 def test_decomposed_equals_the_map_built_by_a_convolution(size, kernel, stride, heads, batch, per_head, one_alpha):
@@ -77,7 +121,7 @@ def test_decomposed_equals_the_map_built_by_a_convolution(size, kernel, stride, 
 
 @pytest.mark.parametrize("size", [(7, 7), (14, 14), (50, 28)])
 @pytest.mark.parametrize(("kernel", "channels"), [(7, 16), (9, 4)])
-def test_every_form_and_block_size_agrees(size, kernel, channels):
+def test_published_window_sizes(size, kernel, channels):
     torch.manual_seed(0)
     heads, base = 3, 5
     x, alpha = double(2, heads * channels, *size), double(2, base, *size)
