@@ -36,7 +36,9 @@ class StaticWindow(Mixer):
     shared: bool = Field(False, description="one matrix for all windows")
     shift: NonNegativeInt = Field(0, alias="s", description="how far the windows are shifted, positions")
     bias: bool = Field(True, description="biases of the value map and of the output map")
-    windows: PositiveInt | None = Field(None, description="windows with a matrix of their own; those of the map if left out")
+    windows: PositiveInt | None = Field(
+        None, description="windows with a matrix of their own; those of the map if left out"
+    )
 
     def settle(self, stage: int, at: Grid) -> Self:
         own = None if self.shared else self.windows or self.tiling(at).count
@@ -57,7 +59,9 @@ class StaticWindow(Mixer):
             yield Problem("MX203", f"s={self.shift} shifts by a window or more", hint, ("shift",))
         if self.windows not in (None, tiling.count) and not self.shared:
             hint = "shared=true runs at any size of whole windows"
-            yield Problem("MX204", f"matrices for {self.windows} windows, the map has {tiling.count}", hint, ("windows",))
+            yield Problem(
+                "MX204", f"matrices for {self.windows} windows, the map has {tiling.count}", hint, ("windows",)
+            )
 
     def parts(self, at: Grid) -> Parts:
         tiling, heads = self.tiling(at), at.c // self.head_channels

@@ -81,7 +81,9 @@ def test_equals_timm(pair):
 def test_holds_as_many_parameters_as_timm(pair):
     theirs, mine = pair
     assert sum(p.numel() for p in mine.parameters()) == sum(p.numel() for p in theirs.parameters()) == 28_288_354
-    assert mine.no_weight_decay() == {ours(key) for key in theirs.no_weight_decay() & dict(theirs.named_parameters()).keys()}
+    assert mine.no_weight_decay() == {
+        ours(key) for key in theirs.no_weight_decay() & dict(theirs.named_parameters()).keys()
+    }
 
 
 TORCHVISION = [
