@@ -57,16 +57,6 @@ class TruncNormal(_ZeroBias):
 
 
 @dataclass(frozen=True, slots=True)
-class KaimingNormal(_ZeroBias):
-    """Normal with variance 2 / fan-out, as ResNets start (arXiv:1502.01852); biases zero."""
-
-    def weight(self, tensor: Tensor) -> None:
-        from torch.nn.init import kaiming_normal_
-
-        kaiming_normal_(tensor, mode="fan_out", nonlinearity="relu")
-
-
-@dataclass(frozen=True, slots=True)
 class TorchDefault:
     """What ``nn.Conv2d`` and ``nn.Linear`` start with: uniform within 1 / sqrt(fan-in), bias likewise."""
 
@@ -78,6 +68,27 @@ class TorchDefault:
     def bias(self, tensor: Tensor, weight: Tensor) -> None:
         bound = 1 / math.sqrt(weight[0].numel())
         tensor.uniform_(-bound, bound)
+
+
+@dataclass(frozen=True, slots=True)
+class KaimingNormal:
+    """Convolutions normal with variance 2 / fan-out and biases zero (arXiv:1502.01852), linear maps as torch has them:
+    what ResNets start with.
+    """
+
+    def weight(self, tensor: Tensor) -> None:
+        from torch.nn.init import kaiming_normal_
+
+        if tensor.dim() > 2:
+            kaiming_normal_(tensor, mode="fan_out", nonlinearity="relu")
+        else:
+            TorchDefault().weight(tensor)
+
+    def bias(self, tensor: Tensor, weight: Tensor) -> None:
+        if weight.dim() > 2:
+            tensor.zero_()
+        else:
+            TorchDefault().bias(tensor, weight)
 
 
 @dataclass(frozen=True, slots=True)

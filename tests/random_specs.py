@@ -16,7 +16,13 @@ from mixspec.compiler.resolve import Network, resolve
 SMALL = {"stride": [1]}
 """Fields whose values a family decides."""
 
-CHOICES: dict[str, list[Any]] = {"head_channels": [1, 2, 4, 8], "reduction": [1, 2, 4], "ratio": [1, 2, 3]}
+CHOICES: dict[str, list[Any]] = {
+    "head_channels": [1, 2, 4, 8],
+    "groups": [1, 2, 4, 8],
+    "reduction": [1, 2, 4],
+    "ratio": [1, 2, 3],
+    "shift": [0, 1],
+}
 """Values that have a fair chance to be legal, by field; other whole numbers are drawn from odd sizes."""
 
 
@@ -42,7 +48,7 @@ def operators(draw: st.DrawFn) -> Operator:
     fields = {
         name: draw(values(name, field.annotation, field.default))
         for name, field in cls.model_fields.items()
-        if not field.is_required() and draw(st.booleans())
+        if not field.is_required() and (name in CHOICES or draw(st.booleans()))
     }
     return cls(**fields)
 
@@ -50,7 +56,7 @@ def operators(draw: st.DrawFn) -> Operator:
 @st.composite
 def metaformers(draw: st.DrawFn) -> str:
     """The text of a metaformer spec."""
-    dims = [draw(st.sampled_from([8, 16, 24, 32])) for _ in range(4)]
+    dims = [draw(st.sampled_from([16, 32, 48, 64])) for _ in range(4)]
     depths = [draw(st.integers(1, 2)) for _ in range(4)]
     lines = ["family: metaformer", f"dims: {dims}", f"depths: {depths}"]
     lines += draw(
