@@ -164,6 +164,35 @@ class LayerNorm(Leaf):
 
 
 @dataclass(frozen=True, slots=True)
+class GroupNorm(Leaf):
+    """Normalisation over all positions and the channels of a group, image by image. arXiv:1803.08494."""
+
+    c: int
+    groups: int = 1
+    bias: bool = True
+    eps: float = 1e-5
+
+    def params(self) -> int:
+        return self.c * (1 + self.bias)
+
+    def kept(self, at: Grid) -> int:
+        return at.pixels * self.c + 2 * self.groups
+
+    def module(self, at: Grid, children: Modules) -> nn.Module:
+        from torch import nn
+
+        module = nn.GroupNorm(self.groups, self.c, eps=self.eps, device="meta")
+        if not self.bias:
+            module.register_parameter("bias", None)
+        return module
+
+    def initialise(self, module: Any, default: Init) -> None:
+        module.weight.fill_(1.0)
+        if self.bias:
+            module.bias.zero_()
+
+
+@dataclass(frozen=True, slots=True)
 class Act(Leaf):
     """A pointwise non-linearity. ``star_relu`` is s * relu(x)^2 + b with two learnt scalars (arXiv:2210.13452)."""
 

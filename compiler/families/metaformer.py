@@ -62,8 +62,10 @@ class MetaFormer(Family):
     dims: tuple[PositiveInt, ...] = Field(default_factory=_sized(1), description="channels of each stage")
     mixers: Annotated[tuple[Mixer, ...], PerStage(known_mixers)] = Field(description="token mixer of each stage")
     mlp: Annotated[Operator, known_mlps] = Field(Mlp(activation="star_relu", bias=False), description="channel MLP")
-    norm: Annotated[Norm, known_norms] = Field(
-        LayerNorm(bias=False), description="norm in front of mixers, MLPs and downsampling"
+    norm: Annotated[Norm, known_norms] = Field(LayerNorm(bias=False), description="norm in front of mixers and MLPs")
+    patch_norm: Annotated[Norm, known_norms] = Field(
+        default_factory=lambda data: data.get("norm"),
+        description="norm behind the stem and in front of downsampling; that of the blocks if left out",
     )
     head: Annotated[Head, known_heads] = Field(MlpHead(), description="from the last map to classes")
     stem_kind: Literal["patch", "small"] = Field(
@@ -72,7 +74,8 @@ class MetaFormer(Family):
         description="patch: 7x7 convolution, stride 4; small: 3x3, stride 1, for images of 32 pixels and less",
     )
     res_scale: tuple[bool, ...] = Field(
-        (False, False, True, True), description="learn a scale of the residual, by stage"
+        default_factory=lambda data: tuple(stage > 2 for stage, _ in enumerate(data.get("depths", ()), 1)),
+        description="learn a scale of the residual, by stage; from the third stage on if left out",
     )
 
     def check(self, at: Grid) -> Iterator[Problem]:
@@ -92,14 +95,14 @@ class MetaFormer(Family):
 
     def stem(self) -> Layer:
         if self.stem_kind == "small":
-            return Stem(Conv(self.in_chans, self.dims[0], 3, 1, bias=True), self.norm)
-        return Stem(Conv(self.in_chans, self.dims[0], 7, 4, padding=2, bias=True), self.norm)
+            return Stem(Conv(self.in_chans, self.dims[0], 3, 1, bias=True), self.patch_norm)
+        return Stem(Conv(self.in_chans, self.dims[0], 7, 4, padding=2, bias=True), self.patch_norm)
 
     def stages(self) -> tuple[Layer, ...]:
         return tuple(self._stage(index) for index in range(len(self.depths)))
 
     def _stage(self, index: int) -> Layer:
-        down = None if index == 0 else Downsample(self.dims[index - 1], self.dims[index], self.norm)
+        down = None if index == 0 else Downsample(self.dims[index - 1], self.dims[index], self.patch_norm)
         blocks = tuple(
             Block(self.mixers[index], self.mlp, self.norm, self.res_scale[index], rate)
             for rate in self.stage_rates(index)
@@ -109,7 +112,7 @@ class MetaFormer(Family):
     def mixer_grids(self, at: Grid) -> tuple[Grid, ...]:
         grids = [self.stem().out(at)]
         for before, after in zip(self.dims, self.dims[1:], strict=False):
-            grids.append(Downsample(before, after, self.norm).out(grids[-1]))
+            grids.append(Downsample(before, after, self.patch_norm).out(grids[-1]))
         return tuple(grids)
 
     def head_layer(self) -> Head:
