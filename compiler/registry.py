@@ -157,7 +157,7 @@ def _typed_schema(cls: type[Operator], per_stage: bool) -> dict[str, Any]:
     names = {field.alias or name: name for name, field in cls.model_fields.items()}
     fields |= {names[key]: field for key, field in list(fields.items()) if names.get(key, key) != key}
     return {
-        "title": cls.notation,
+        "title": f"{cls.notation}-by-stage" if per_stage else cls.notation,
         "description": (cls.__doc__ or "").strip().split("\n")[0],
         "type": "object",
         "properties": fields,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 from pydantic import BaseModel
@@ -11,6 +14,8 @@ from .family import Family
 from .spec import About
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_WORTH = 400
+"""Characters from which on a reference is shorter to read than the thing."""
 
 
 def schema(family: str | None = None) -> dict[str, Any]:
@@ -19,14 +24,13 @@ def schema(family: str | None = None) -> dict[str, Any]:
     Checks that span keys (a head that does not divide a width) are the linter's; the schema knows keys and values.
     """
     if family is not None:
-        own, shared = _of(families[family])
-        return {"$schema": DIALECT, "title": f"mixspec: {families[family].notation}", **own, "$defs": shared}
+        own, defs = _of(families[family])
+        return _compact({"$schema": DIALECT, "title": f"mixspec: {families[family].notation}", **own, "$defs": defs})
     whole, defs = _chooser(), {}
     for name in families:
         own, shared = _of(families[name])
-        defs[name] = own
-        defs |= shared
-    return {"$schema": DIALECT, "title": "mixspec", **whole, "$defs": defs}
+        defs |= {name: own, **shared}
+    return _compact({"$schema": DIALECT, "title": "mixspec", **whole, "$defs": defs})
 
 
 def _chooser() -> dict[str, Any]:
@@ -72,3 +76,44 @@ def _both_names(fields: dict[str, Any], cls: type[BaseModel]) -> dict[str, Any]:
 
 def _summary(cls: type[Family]) -> str:
     return (cls.__doc__ or "").strip().split("\n")[0]
+
+
+def _compact(schema: dict[str, Any]) -> dict[str, Any]:
+    """The same schema with everything titled that stands in it more than once written out once, under ``$defs``."""
+    seen = Counter(_titled(schema))
+    defs: dict[str, Any] = {}
+    names: dict[str, str] = {}
+
+    def refer(value: Any) -> Any:
+        if isinstance(value, list):
+            return [refer(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        text = _text(value)
+        if seen[text] < 2 or len(text) < _WORTH:
+            return {key: refer(item) for key, item in value.items()}
+        if text not in names:
+            name = value["title"]
+            names[text] = name if name not in {*defs, *schema["$defs"]} else f"{name}-{len(defs)}"
+            defs[names[text]] = None  # holds the place while what is inside is named
+            defs[names[text]] = {key: refer(item) for key, item in value.items()}
+        return {"$ref": f"#/$defs/{names[text]}"}
+
+    compact = {key: refer(value) for key, value in schema.items()}
+    return {**compact, "$defs": {**compact["$defs"], **defs}}
+
+
+def _titled(value: Any) -> Iterator[str]:
+    """Every schema with a title, as text."""
+    if isinstance(value, dict):
+        if isinstance(value.get("title"), str):
+            yield _text(value)
+        for item in value.values():
+            yield from _titled(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _titled(item)
+
+
+def _text(value: dict[str, Any]) -> str:
+    return json.dumps(value, sort_keys=True)
