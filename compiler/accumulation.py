@@ -36,7 +36,8 @@ STEPS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Accumulation:
-    """The parts of an accumulation network, as its mixer has them.
+    """The parts of an accumulation network, as its mixer has them. The first of D, E and F reads a weight, which is not
+    kept as an activation.
 
     ``heads`` kernels of side ``kernel`` at each position, each mixed from ``base`` kernels; ``shared``: all heads mix
     theirs by the same coefficients.
@@ -75,7 +76,7 @@ class Accumulation:
             1,
             groups=self.groups,
             bias=self.position,
-            shared_input=self.net == "E",  # a parameter, not an activation
+            shared_input=self.net == "E",
         )
         return {**parts, "bank": bank.on(coefficients)}
 
@@ -97,7 +98,7 @@ class Accumulation:
             case "mix":
                 return Conv(self.hidden, self.hidden, 1, groups=self.groups)
             case "norm" | "norm2":
-                return BatchNorm(self.hidden)
+                return BatchNorm(self.hidden, shared_input=self.net == "D")
             case _:
                 return Act("relu", self.hidden)
 

@@ -69,3 +69,13 @@ def divides(operator: Operator, field: str, c: int) -> Iterator[Problem]:
 def head_width(head_channels: HeadChannels, c: int) -> int:
     """Channels of one head among ``c``."""
     return c if head_channels == "all" else head_channels
+
+
+def fits(mixer: Mixer, at: Grid) -> Iterator[Problem]:
+    """The complaint that a mixer with weights for every position, those of its ``height`` and ``width``, has others."""
+    out = mixer.out(at)
+    for field, size in (("height", out.h), ("width", out.w)):
+        learnt = getattr(mixer, field)
+        if learnt not in (None, size):
+            what = f"weights for a {field} of {learnt} positions, the map has {size}"
+            yield Problem("MX204", what, "positions have weights of their own: the image size is fixed", (field,))

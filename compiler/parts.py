@@ -117,6 +117,7 @@ class BatchNorm(Leaf):
     c: int
     eps: float = 1e-5
     start: float = 1.0
+    shared_input: bool = False
 
     def params(self) -> int:
         return 2 * self.c
@@ -125,7 +126,7 @@ class BatchNorm(Leaf):
         return at.to(self.c)
 
     def kept(self, at: Grid) -> int:
-        return at.pixels * self.c
+        return 0 if self.shared_input else at.pixels * self.c
 
     def module(self, at: Grid, children: Modules) -> nn.Module:
         from torch import nn
