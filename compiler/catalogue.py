@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from functools import cache
 from pathlib import Path
 
 from . import document
+from .complaints import short
 from .errors import SpecError
 from .parse import Spec, typed
 from .suggest import did_you_mean, nearest
@@ -30,15 +32,15 @@ def names() -> list[str]:
 def find(name_or_path: str) -> Path:
     """The file of a shipped name, or that of a path. Raises SpecError for an unknown name; a file is not opened."""
     path = Path(name_or_path)
-    if path.is_file() or path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
+    if os.path.isfile(path) or path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
         return path
     if name_or_path in _shipped():
         return _shipped()[name_or_path]
-    if path.exists():
+    if os.path.exists(path):
         return path
     near = nearest(name_or_path, names())
     hint = did_you_mean(name_or_path, near) if near else f"a file, or one of the {len(names())} shipped names"
-    raise SpecError.of("MX001", f"there is no model {name_or_path!r}", hint)
+    raise SpecError.of("MX001", f"there is no model {short(name_or_path)}", hint)
 
 
 def load(name_or_path: str) -> Spec:
