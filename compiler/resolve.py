@@ -47,8 +47,13 @@ class Network:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the canonical form: equal for specs that mean the same network, whatever they are called."""
-        text = json.dumps(self.canonical(), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return digest_of(self.canonical())
+
+
+def digest_of(canonical: dict[str, Any]) -> str:
+    """SHA-256 of a canonical form, as hexadecimal digits."""
+    text = json.dumps(canonical, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def sides(image: int | tuple[int, int]) -> tuple[int, int]:
