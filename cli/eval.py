@@ -21,7 +21,7 @@ def command(weights: Weights, data: DataSet = "digits", split: Part = "test", js
     classifier = Classifier.open(weights, images)
     network, seen = classifier.header.network, classifier.evaluate(images.splits[split])
     if json:
-        about = {"weights": str(weights), "name": network.name, "digest": network.digest, "data": data, "split": split}
+        about = {"weights": str(weights), "name": network.name, "digest": classifier.header.digest, "data": data, "split": split}
         print_json({**about, **seen.facts()})
         return
     rows = [(name, score.images, f"{score.top1:.1f}") for name, score in seen.per_class.items()]

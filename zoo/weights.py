@@ -7,10 +7,10 @@ the header alone, before any tensor is read, when digest, spec and shapes do not
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -21,7 +21,7 @@ from ..compiler.backbone import Backbone
 from ..compiler.errors import Problem, SpecError
 from ..compiler.lower import lower
 from ..compiler.parse import parse
-from ..compiler.resolve import Network, resolve
+from ..compiler.resolve import Network, digest_of, resolve
 from .atomic import replacing
 
 NOT_WEIGHTS, NO_SPEC, WRONG_DIGEST, WRONG_TENSORS, NOT_SAVED = "MX801", "MX802", "MX803", "MX804", "MX805"
@@ -42,6 +42,7 @@ class Header:
     """What a weights file says before any tensor is read."""
 
     network: Network
+    digest: str
     generator: str
     tensors: Tensors = field(repr=False)
     metrics: Facts
@@ -117,14 +118,39 @@ def header(path: str | Path) -> Header:
     facts, tensors = _open(path)
     if "spec" not in facts or "spec_digest" not in facts:
         raise _refused(path, NO_SPEC, "no spec in the header", "a file written by mixspec.save carries one")
-    network = from_canonical(facts["spec"], f"{path} (header)")
-    if network.digest != facts["spec_digest"]:
-        what = f"the header's spec has digest {network.digest[:12]}, not {facts['spec_digest'][:12]} as it claims"
-        raise _refused(path, WRONG_DIGEST, what, "the file was changed, or another version means the spec otherwise")
+    network = _network(path, facts)
     if report := disagreements(network, tensors, "file"):
         raise _refused(path, WRONG_TENSORS, f"not the weights of {network.name}: {report}")
     notes = (_facts(path, facts, key) for key in ("metrics", "recipe", "data"))
-    return Header(network, facts.get("generator", ""), tensors, *notes)
+    return Header(network, facts["spec_digest"], facts.get("generator", ""), tensors, *notes)
+
+
+def _network(path: Path, facts: Mapping[str, str]) -> Network:
+    """The network of a header whose spec has the digest it claims and still means what it meant."""
+    spec = parse(facts["spec"], f"{path} (header)")
+    written = dict(cast(dict[str, Any], spec.document.data))
+    del written["name"]
+    digest = digest_of(written)
+    if digest != facts["spec_digest"]:
+        what = f"the header's spec has digest {digest[:12]}, not {facts['spec_digest'][:12]} as it claims"
+        raise _refused(path, WRONG_DIGEST, what, "the file was changed after it was written")
+    network = replace(resolve(spec), document=None)
+    if changed := next(_changes(written, network.canonical()), None):
+        what = f"the spec of {network.name} no longer means what it meant when the file was written: {changed}"
+        raise _refused(path, WRONG_DIGEST, what, f"the file was written by {facts.get('generator', 'another version')}")
+    return network
+
+
+def _changes(written: Any, meant: Any, path: str = "") -> Iterator[str]:
+    """Places where a value that was written is another now; what is new since has its default."""
+    if isinstance(written, dict) and isinstance(meant, dict):
+        for key, value in written.items():
+            yield from _changes(value, meant.get(key), f"{path}.{key}" if path else key)
+    elif isinstance(written, list) and isinstance(meant, list | tuple) and len(written) == len(meant):
+        for index, (value, other) in enumerate(zip(written, meant, strict=True)):
+            yield from _changes(value, other, f"{path}.{index}")
+    elif written != meant:
+        yield f"{path} {written} is now {meant}"
 
 
 def load(path: str | Path, device: torch.device | str = "cpu") -> Backbone:
