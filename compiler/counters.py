@@ -51,8 +51,11 @@ def _elementwise(path: str, layer: Layer, at: Grid) -> int:
         return (2 if isinstance(layer, BatchNorm) else 5) * at.pixels * layer.c
     if isinstance(layer, Act):
         return at.pixels * layer.c * (layer.kind in ("relu", "gelu", "sigmoid"))
-    tally = layer.tally(at)
-    return sum(tally.get(kind, 0) for kind in ("add", "softmax", "mask", "table")) - tally.get("aggregation", 0)
+    return sum(_ELEMENTWISE.get(kind, 0) * elements for kind, elements in layer.tally(at).items())
+
+
+_ELEMENTWISE = {kind: 1 for kind in ("add", "softmax", "mask", "table", "bias", "activation")}
+_ELEMENTWISE |= {"batchnorm": 2, "layernorm": 5, "aggregation": -1}
 
 
 PRICES: Mapping[str, Price] = {

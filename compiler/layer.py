@@ -61,7 +61,8 @@ class Layer:
 
         Kinds: ``add`` (residuals), ``mul`` (gates, scales), ``softmax``, ``mask``, ``table`` (position biases added),
         ``aggregation`` (multiply-adds of ``macs`` that are weighted sums in an operator of its own). The price lists of
-        other tools' counters read it; it is no part of ``macs``.
+        other tools' counters read it; it is no part of ``macs``. A network that is no tree (a timm model) also lists
+        what its leaves would answer for: ``bias``, ``batchnorm``, ``layernorm``, ``activation``.
         """
         return {}
 
