@@ -1,5 +1,5 @@
-"""Swin's frame with any mixer, and the local-ViT paper's depth-wise networks in it. arXiv:2103.14030; "Demystifying Local
-Vision Transformer", arXiv:2106.04263, Table 7.
+"""Swin's frame with any mixer, and the local-ViT paper's depth-wise networks in it. arXiv:2103.14030, section 3.1;
+"Demystifying Local Vision Transformer", arXiv:2106.04263, Table 7.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from ..grid import Grid
 from ..head import Head
 from ..heads import registry as known_heads
 from ..heads.prenorm import PreNormHead
-from ..init import Init, TorchDefault, TruncNormal
-from ..layer import Layer, Modules, Parts, Sequence, chain, place
+from ..init import Init
+from ..layer import Layer, Parts, Sequence, chain
 from ..mixer import Mixer
 from ..mixers import registry as known_mixers
 from ..mixers.identity import IdentityMixer
@@ -29,11 +29,12 @@ from ..norms import registry as known_norms
 from ..norms.batchnorm import BatchNorm
 from ..norms.layernorm import LayerNorm
 from ..operator import Operator
-from ..parts import Act, Conv, DropPath, Linear
+from ..parts import Conv, DropPath, Linear
 from ..per_stage import PerStage
+from ._frames import Branch, LinearOrConv, conv_frame
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from ..bound import Bound
 
@@ -51,20 +52,6 @@ def _sized(which: int) -> Any:
 
 def _block_norm(data: Mapping[str, Any]) -> Norm:
     return BatchNorm() if data.get("block") == "conv" else _LAYER_NORM
-
-
-@dataclass(frozen=True, slots=True)
-class LinearOrConv:
-    """Linear maps start normal with deviation 0.02, cut at two units, and convolutions as torch has them."""
-
-    def weight(self, tensor: Tensor) -> None:
-        self._of(tensor).weight(tensor)
-
-    def bias(self, tensor: Tensor, weight: Tensor) -> None:
-        self._of(weight).bias(tensor, weight)
-
-    def _of(self, weight: Tensor) -> Init:
-        return TruncNormal(0.02) if weight.ndim == 2 else TorchDefault()
 
 
 class Swin(Family):
@@ -116,27 +103,13 @@ class Swin(Family):
         mixer = _shifted(mixer) if number % 2 else mixer
         gate = {"se": SqueezeExcitation(reduction=self.se)} if self.se else {}
         last = isinstance(self.extra, IdentityMixer)
-        frame = self._conv_frame if self.block == "conv" else self._transformer_frame
-        branches = {"spatial": {**frame(mixer, c), **(gate if last else {})}}
+        plain = {"norm": self.norm.over(c), "mixer": mixer}
+        spatial = conv_frame(mixer, self.norm, c) if self.block == "conv" else plain
+        branches: dict[str, dict[str, Layer]] = {"spatial": {**spatial, **(gate if last else {})}}
         if not last:
             branches["extra"] = {"mixer": self.extra, "norm": self.norm.over(c), **gate}
         branches["channel"] = {"norm": self.norm.over(c), "mlp": self.mlp}
         return Block(tuple((name, Branch(tuple(layers.items()))) for name, layers in branches.items()), drop_path)
-
-    def _transformer_frame(self, mixer: Mixer, c: int) -> dict[str, Layer]:
-        return {"norm": self.norm.over(c), "mixer": mixer}
-
-    def _conv_frame(self, mixer: Mixer, c: int) -> dict[str, Layer]:
-        return {
-            "pre": Conv(c, c, 1),
-            "pre_norm": self.norm.over(c),
-            "pre_act": Act("relu", c),
-            "mixer": mixer,
-            "norm": self.norm.over(c),
-            "act": Act("relu", c),
-            "post": Conv(c, c, 1),
-            "post_norm": self.norm.over(c),
-        }
 
     def mixer_grids(self, at: Grid) -> tuple[Grid, ...]:
         grids = [self.stem().out(at)]
@@ -217,30 +190,6 @@ class Stage(Layer):
 
     def forward(self, m: Bound, x: Tensor) -> Tensor:
         return m.blocks(m.downsample(x) if self.downsample else x)
-
-
-@dataclass(frozen=True, slots=True)
-class Branch(Layer):
-    """Named layers one after another, all of the same shape; an ``nn.Sequential`` when lowered."""
-
-    layers: tuple[tuple[str, Layer], ...]
-
-    def parts(self, at: Grid) -> Parts:
-        return dict(self.layers)
-
-    def kept(self, at: Grid) -> int:
-        # an activation keeps its output, and a layer that pads its input keeps another copy
-        pairs = zip(self.layers, self.layers[1:], strict=False)
-        return sum(at.size for (_, a), (_, b) in pairs if isinstance(a, Act) and _pads(b, at))
-
-    def module(self, at: Grid, children: Modules) -> nn.Module:
-        from ..bound import sequential
-
-        return sequential(children)
-
-
-def _pads(layer: Layer, at: Grid) -> bool:
-    return any(place(part, at).at.pixels > at.pixels for part in layer.parts(at).values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,8 +48,11 @@ class StaticWindow(Mixer):
         return Tiling.of(at.h, at.w, self.window, self.shift)
 
     def traits(self, at: Grid) -> Traits:
-        space, reach = ("dense", None) if self.tiling(at).count == 1 else ("blocks", self.window - 1)
-        return Traits(space, "separate", reach, False, self.head_channels, any_size=self.shared)
+        whole = self.tiling(at).count == 1
+        reach = None if whole else self.window - 1
+        return Traits(
+            "dense" if whole else "blocks", "separate", reach, False, self.head_channels, any_size=self.shared
+        )
 
     def check(self, at: Grid) -> Iterator[Problem]:
         yield from divides(self, "head_channels", at.c)

@@ -34,15 +34,17 @@ class Window(Mixer):
     window: PositiveInt = Field(7, alias="w", description="side of a window, positions")
     head_channels: PositiveInt = Field(32, alias="Ch", description="channels of a head")
     shift: NonNegativeInt = Field(0, alias="s", description="how far the windows are shifted, positions")
-    bias: bool = Field(True, description="biases of the q, k, v map and of the output map")
+    qkv_bias: bool = Field(True, description="bias of the q, k, v map")
+    proj_bias: bool = Field(True, description="bias of the output map")
     table: bool = Field(True, description="learn a bias for every offset between two positions")
 
     def tiling(self, at: Grid) -> Tiling:
         return Tiling.of(at.h, at.w, self.window, self.shift)
 
     def traits(self, at: Grid) -> Traits:
-        space, reach = ("dense", None) if self.tiling(at).count == 1 else ("blocks", self.window - 1)
-        return Traits(space, "separate", reach, False, self.head_channels, "position", reach)
+        whole = self.tiling(at).count == 1
+        reach = None if whole else self.window - 1
+        return Traits("dense" if whole else "blocks", "separate", reach, False, self.head_channels, "position", reach)
 
     def check(self, at: Grid) -> Iterator[Problem]:
         yield from divides(self, "head_channels", at.c)
@@ -54,9 +56,9 @@ class Window(Mixer):
         padded, heads = self.tiling(at).padded(at.c), at.c // self.head_channels
         offsets = Weight(((2 * self.window - 1) ** 2, heads), init=TruncNormal(0.02), decay=False)
         return {
-            "qkv": Linear(at.c, 3 * at.c, self.bias).on(padded),
+            "qkv": Linear(at.c, 3 * at.c, self.qkv_bias).on(padded),
             **({"table": offsets} if self.table else {}),
-            "proj": Linear(at.c, at.c, self.bias).on(padded),
+            "proj": Linear(at.c, at.c, self.proj_bias).on(padded),
         }
 
     def macs(self, at: Grid) -> int:

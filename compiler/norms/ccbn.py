@@ -1,5 +1,5 @@
-"""Batch normalisation with centering calibration. "Representative Batch Normalization", CVPR 2021, section 3.2; as used in
-"Demystifying Local Vision Transformer", arXiv:2106.04263, Table 9.
+"""Batch normalisation with centering calibration. "Representative Batch Normalization", CVPR 2021, section 3.2; as used
+in "Demystifying Local Vision Transformer", arXiv:2106.04263, Table 9.
 """
 
 from __future__ import annotations
