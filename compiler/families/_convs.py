@@ -32,7 +32,7 @@ def widened(mixer: Mixer, cin: int, cout: int) -> Layer:
 def cannot_widen(mixer: Mixer, *where: str | int) -> Iterator[Problem]:
     """The complaint that a mixer needs as many channels behind it as in front."""
     if not isinstance(mixer, Gabor | ConvMixer):
-        yield Problem("MX204", f"{mixer.notation} cannot change the number of channels", "Conv or Gabor", where)
+        yield Problem("MX102", f"{mixer.notation} cannot change the number of channels", "Conv or Gabor", where)
 
 
 @dataclass(frozen=True, slots=True)

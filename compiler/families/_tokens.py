@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     from ..bound import Bound
 
-NO_TOKEN = "MX205"
-
 
 def row_of(at: Grid) -> Grid:
     """The row of a class token and a map."""
@@ -39,10 +37,10 @@ def refuses_tokens(mixer: Mixer, mlp: Operator, stage: int) -> Iterator[Problem]
     """The complaints that a block's operators cannot take a class token along; ``stage`` counts from 0."""
     if not isinstance(mixer, Attention | ConvAttention):
         what = f"stage {stage + 1}: {mixer.notation} cannot mix a class token with a map"
-        yield Problem(NO_TOKEN, what, "attention or ConvAttention there, or class_token: false", ("mixers", stage))
+        yield Problem("MX102", what, "attention or ConvAttention there, or class_token: false", ("mixers", stage))
     if not isinstance(mlp, Mlp):
         what = f"stage {stage + 1}: {mlp.notation} cannot take a class token"
-        yield Problem(NO_TOKEN, what, "MLP there, or class_token: false", ("mlps", stage))
+        yield Problem("MX102", what, "MLP there, or class_token: false", ("mlps", stage))
 
 
 class ConvAttentionWithToken(ConvAttention):

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from ..bound import Bound
 
-NORM = LayerNorm()
+NORM = LayerNorm(eps=1e-5)
 
 
 class CvT(Family):
