@@ -54,7 +54,7 @@ def _elementwise(path: str, layer: Layer, at: Grid) -> int:
     return sum(_ELEMENTWISE.get(kind, 0) * elements for kind, elements in layer.tally(at).items())
 
 
-_ELEMENTWISE = {kind: 1 for kind in ("add", "softmax", "mask", "table", "bias", "activation")}
+_ELEMENTWISE = dict.fromkeys(("add", "softmax", "mask", "table", "bias", "activation"), 1)
 _ELEMENTWISE |= {"batchnorm": 2, "layernorm": 5, "aggregation": -1}
 
 

@@ -1,5 +1,5 @@
-"""What blocks of several families share: layers in a row, and the frame of a depth-wise convolution. "Demystifying Local
-Vision Transformer", arXiv:2106.04263, Table 7.
+"""What blocks of several families share: layers in a row, and the frame of a depth-wise convolution. "Demystifying
+Local Vision Transformer", arXiv:2106.04263, Table 7.
 """
 
 from __future__ import annotations
