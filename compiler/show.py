@@ -37,22 +37,25 @@ class Line:
 
 
 def outline(network: Network, at: Grid) -> list[Line]:
-    """Stem, stages and head, in order; their costs add up to the network's."""
-    family, lines = network.family, []
-    for line in portions(family, at, "stage"):
-        stage = re.fullmatch(r"stages\.(\d+)", line.path)
-        if stage:
-            index = int(stage[1])
-            line = Line(line.path, str(family.mixers[index]), line.grid, line.cost, family.depths[index])
+    """Stem, stages and head, in order, of every member of an ensemble; their costs add up to the network's."""
+    stages = iter(zip(network.family.depths, network.family.mixers, strict=True))
+    lines = []
+    for line in portions(network.family, at, "stage"):
+        if _STAGE.fullmatch(line.path):
+            depth, mixer = next(stages)
+            line = Line(line.path, str(mixer), line.grid, line.cost, depth)
         lines.append(line)
     return lines
 
 
+_MEMBERS = r"(members\.\d+\.)*"
+_STAGE = re.compile(_MEMBERS + r"stages\.\d+")
 _OPEN = {
-    "stage": re.compile(r"(stages)?"),
-    "block": re.compile(r"(stages(\.\d+(\.blocks)?)?)?"),
+    "stage": re.compile(rf"|{_MEMBERS}(members|members\.\d+|stages)"),
+    "block": re.compile(rf"|{_MEMBERS}(members|members\.\d+|stages(\.\d+(\.blocks)?)?)"),
     "layer": re.compile(r".*"),
 }
+"""Paths of what is cut further; the members are those of an ensemble."""
 
 
 def portions(layer: Layer, at: Grid, by: By, path: str = "") -> Iterator[Line]:
