@@ -55,6 +55,10 @@ class _Walk:
 
 
 def _verify(walk: _Walk, layer: Layer, at: Grid, path: str, owner: Owner) -> Iterator[tuple[Problem, Layer]]:
+    if isinstance(layer, Family) and path:
+        prefix = [int(step) if step.isdigit() else step for step in path.split(".")]
+        yield from ((problem.under(*prefix), culprit) for problem, culprit in verify(layer, at))
+        return
     if isinstance(layer, Operator):
         owner = layer, path
     complaints = [*layer.check(at), *_fits(layer, at)]
@@ -97,7 +101,8 @@ def _stage(path: str) -> int | None:
 
 def _origin(family: Family, operator: Operator, path: str) -> Path:
     """The spec's key that put this operator where it is."""
-    stage = _stage(path)
-    if isinstance(operator, Mixer) and stage is not None:
+    stage, named = _stage(path), next(((name,) for name, value in family if value == operator), ())
+    # a stage may hold mixers that are not its token mixer: the filters in front of it
+    if isinstance(operator, Mixer) and stage is not None and (not named or path.endswith(".mixer")):
         return ("mixers", stage)
-    return next(((name,) for name, value in family if value == operator), ())
+    return named
