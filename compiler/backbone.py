@@ -24,10 +24,10 @@ class Backbone(nn.Module):
     """Stem, stages and head of a family. Input (B, in_chans, H, W), output (B, classes).
 
     Attributes are timm's: ``num_classes``, ``num_features``, ``head_hidden_size``, ``feature_info``, ...
-    ``network`` is the resolved spec the module was lowered from, without its text; None for a bare family.
+    ``resolved`` is the resolved spec the module was lowered from, without its text; None for a bare family.
     """
 
-    network: Network | None = None
+    resolved: Network | None = None
 
     stem: nn.Module
     stages: nn.Sequential

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .backbone import Backbone
+from .family import Family
 from .grid import Grid
 from .init import Init, TorchDefault
 from .layer import Layer, place, walk
@@ -21,7 +22,7 @@ def lower(network: Network, *, device: torch.device | str = "cpu", dtype: torch.
     """The network as a module with fresh weights, in training mode. On ``meta`` it has shapes only."""
     family = network.family
     module = cast(Backbone, lower_layer(family, network.at, init=family.init, device=device, dtype=dtype))
-    module.network = replace(network, document=None)
+    module.resolved = replace(network, document=None)
     return module
 
 
@@ -52,8 +53,10 @@ def _build(layer: Layer, at: Grid) -> nn.Module | Tensor:
 
 @torch.no_grad()
 def initialise(module: nn.Module, layer: Layer, at: Grid, init: Init) -> None:
-    """Fill every weight and buffer in place."""
+    """Fill every weight and buffer in place. A family inside the tree keeps its own convention."""
     for path, part, _ in walk(layer, at):
+        if isinstance(part, Family):
+            init = part.init
         if isinstance(part, Leaf):
             part.initialise(_find(module, path), init)
 

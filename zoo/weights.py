@@ -96,7 +96,7 @@ def save(
 
 def network_of(model: Backbone) -> Network:
     """The network a model is, a new classifier included. Raises WeightsError for a bare family."""
-    network = model.network
+    network = model.resolved
     if network is None:
         raise WeightsError.of(NOT_SAVED, "the model was built without a spec", "use mixspec.build or lower(network)")
     if model.num_classes == network.family.classes:
