@@ -33,13 +33,13 @@ def row_of(at: Grid) -> Grid:
     return Grid(1, 1 + at.pixels, at.c)
 
 
-def refuses_tokens(mixer: Mixer, mlp: Operator, stage: int) -> Iterator[Problem]:
+def refuses_tokens(mixer: Mixer, mlp: Operator | None, stage: int) -> Iterator[Problem]:
     """The complaints that a block's operators cannot take a class token along; ``stage`` counts from 0."""
     if not isinstance(mixer, Attention | ConvAttention):
         what = f"stage {stage + 1}: {mixer.notation} cannot mix a class token with a map"
         yield Problem("MX102", what, "attention or ConvAttention there, or class_token: false", ("mixers", stage))
     if not isinstance(mlp, Mlp):
-        what = f"stage {stage + 1}: {mlp.notation} cannot take a class token"
+        what = f"stage {stage + 1}: {mlp.notation if mlp else 'no MLP'} cannot take a class token"
         yield Problem("MX102", what, "MLP there, or class_token: false", ("mlps", stage))
 
 
@@ -87,10 +87,14 @@ class TokenBlock(Layer):
 
 @dataclass(frozen=True, slots=True)
 class TokenStage(Layer):
-    """Downsampling, a class token put in front, blocks on rows. Called as a layer it gives the map alone."""
+    """Downsampling, a class token put in front, blocks on rows. Called as a layer it gives the map alone.
+
+    ``position`` adds to the token what position embeddings add to a map.
+    """
 
     downsample: Layer | None
     blocks: tuple[TokenBlock, ...]
+    position: bool = False
 
     def _inside(self, at: Grid) -> Grid:
         return self.downsample.out(at) if self.downsample else at
@@ -102,7 +106,8 @@ class TokenStage(Layer):
         inside = self._inside(at)
         before = {"downsample": place(self.downsample, at)} if self.downsample else {}
         token = Weight((inside.c,), init=TruncNormal(0.02), decay=False)
-        return {**before, "token": token, "blocks": Sequence(self.blocks).on(inside)}
+        tokens = {"token": token, "token_position": token} if self.position else {"token": token}
+        return {**before, **tokens, "blocks": Sequence(self.blocks).on(inside)}
 
     def enter(self, m: Bound, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
         """The stage's input as a row, and the size of its map."""
@@ -110,8 +115,11 @@ class TokenStage(Layer):
 
         x = m.downsample(x) if self.downsample else x
         batch, _, height, width = x.shape
-        token = m.token[:, None, None].expand(batch, -1, 1, 1)
-        return torch.cat([token, x.flatten(2).unsqueeze(2)], dim=3), (height, width)
+        token = m.token + m.token_position if self.position else m.token
+        return torch.cat([token[:, None, None].expand(batch, -1, 1, 1), x.flatten(2).unsqueeze(2)], dim=3), (
+            height,
+            width,
+        )
 
     def forward(self, m: Bound, x: Tensor) -> Tensor:
         row, size = self.enter(m, x)

@@ -1,0 +1,148 @@
+"""ConvNeXt: depth-wise convolution, norm, MLP, one residual; patches as stem and between stages. arXiv:2201.03545."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from ..errors import Problem
+from ..family import Family
+from ..grid import Grid
+from ..head import Head
+from ..heads import registry as known_heads
+from ..heads.postnorm import PostNormHead
+from ..init import Constant, Init, TruncNormal
+from ..layer import Layer, Parts, Sequence, chain
+from ..mixer import Mixer
+from ..mixers import registry as known_mixers
+from ..mixers.dw import DW
+from ..mlps import registry as known_mlps
+from ..mlps.mlp import Mlp
+from ..norm import Norm
+from ..norms import registry as known_norms
+from ..norms.layernorm import LayerNorm
+from ..operator import Operator
+from ..parts import Conv, DropPath, Weight
+from ..per_stage import PerStage
+from .metaformer import Stage, Stem
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..bound import Bound
+
+SIZES: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
+    "t": ((3, 3, 9, 3), (96, 192, 384, 768)),
+    "s": ((3, 3, 27, 3), (96, 192, 384, 768)),
+    "b": ((3, 3, 27, 3), (128, 256, 512, 1024)),
+    "l": ((3, 3, 27, 3), (192, 384, 768, 1536)),
+}
+
+
+def _sized(which: int) -> Any:
+    return lambda data: SIZES[data["size"]][which] if data.get("size") in SIZES else ()
+
+
+class ConvNeXt(Family):
+    """Four stages of blocks ``x + scale * mlp(norm(mixer(x)))``."""
+
+    notation = "convnext"
+    init: ClassVar[Init] = TruncNormal(0.02)
+
+    size: Literal["t", "s", "b", "l"] | None = Field(None, description="a named size: depths and dims")
+    depths: tuple[PositiveInt, ...] = Field(default_factory=_sized(0), description="blocks of each stage")
+    dims: tuple[PositiveInt, ...] = Field(default_factory=_sized(1), description="channels of each stage")
+    mixers: Annotated[tuple[Mixer, ...], PerStage(known_mixers)] = Field(
+        default_factory=lambda data: (DW(kernel=7, bias=True),) * len(data.get("depths", ())),
+        description="token mixer of each stage",
+    )
+    mlp: Annotated[Operator, known_mlps] = Field(Mlp(), description="channel MLP")
+    norm: Annotated[Norm, known_norms] = Field(LayerNorm(), description="norm in blocks, stem and downsampling")
+    head: Annotated[Head, known_heads] = Field(PostNormHead(), description="from the last map to classes")
+    stem_stride: PositiveInt = Field(4, description="side of the stem's patches, pixels")
+    layer_scale: PositiveFloat | None = Field(
+        1e-6, description="start of the learnt factor per channel at the end of every block; null leaves it out"
+    )
+
+    def check(self, at: Grid) -> Iterator[Problem]:
+        if not self.depths or not self.dims:
+            hint = "size: t, or depths: [3, 3, 9, 3] and dims: [96, 192, 384, 768]"
+            yield Problem("MX103", "depths and dims are missing", hint)
+        elif len(self.depths) != len(self.dims):
+            what = f"{len(self.depths)} depths and {len(self.dims)} dims"
+            yield Problem("MX204", what, "one of each for every stage", ("dims",))
+
+    def stem(self) -> Layer:
+        side = self.stem_stride
+        return Stem(Conv(self.in_chans, self.dims[0], side, side, padding=0, bias=True), self.norm)
+
+    def stages(self) -> tuple[Layer, ...]:
+        return tuple(self._stage(index) for index in range(len(self.depths)))
+
+    def _downsample(self, index: int) -> PatchMerge | None:
+        return PatchMerge(self.dims[index - 1], self.dims[index], self.norm) if index else None
+
+    def _stage(self, index: int) -> Layer:
+        mixer = self.mixers[index]
+        blocks = tuple(Block(mixer, self.mlp, self.norm, self.layer_scale, rate) for rate in self.stage_rates(index))
+        return Stage(self._downsample(index), Sequence(blocks))
+
+    def mixer_grids(self, at: Grid) -> tuple[Grid, ...]:
+        grids = [self.stem().out(at)]
+        for index in range(1, len(self.depths)):
+            grids.append(PatchMerge(self.dims[index - 1], self.dims[index], self.norm).out(grids[-1]))
+        return tuple(grids)
+
+    def head_layer(self) -> Head:
+        return self.head
+
+
+@dataclass(frozen=True, slots=True)
+class PatchMerge(Layer):
+    """Norm, then a 2x2 convolution of stride 2; a last odd row or column is left out."""
+
+    cin: int
+    cout: int
+    norm: Norm
+
+    def _conv(self) -> Conv:
+        return Conv(self.cin, self.cout, 2, 2, padding=0, bias=True)
+
+    def out(self, at: Grid) -> Grid:
+        return self._conv().out(at)
+
+    def parts(self, at: Grid) -> Parts:
+        return chain({"norm": self.norm.over(self.cin), "conv": self._conv()}, at)
+
+    def forward(self, m: Bound, x: Tensor) -> Tensor:
+        return m.conv(m.norm(x))
+
+
+@dataclass(frozen=True, slots=True)
+class Block(Layer):
+    """x + scale * mlp(norm(mixer(x)))."""
+
+    mixer: Mixer
+    mlp: Operator
+    norm: Norm
+    layer_scale: float | None
+    drop_path: float = 0.0
+
+    def parts(self, at: Grid) -> Parts:
+        branch = {"mixer": self.mixer, "norm": self.norm.over(at.c), "mlp": self.mlp}
+        if self.layer_scale:
+            branch["scale"] = Weight((at.c,), Constant(self.layer_scale), decay=False)
+        return {**branch, "drop_path": DropPath(self.drop_path)}
+
+    def tally(self, at: Grid) -> Mapping[str, int]:
+        return {"add": at.size, "mul": at.size if self.layer_scale else 0}
+
+    def kept(self, at: Grid) -> int:
+        return at.size if self.layer_scale else 0
+
+    def forward(self, m: Bound, x: Tensor) -> Tensor:
+        y = m.mlp(m.norm(m.mixer(x)))
+        return x + m.drop_path(y * m.scale[:, None, None] if self.layer_scale else y)
