@@ -25,7 +25,7 @@ def _macs(path: str, layer: Layer, at: Grid) -> int:
 
 def _fvcore(path: str, layer: Layer, at: Grid) -> int:
     """LayerNorm 5 per element, save where the released MetaFormer writes it in elementary operations."""
-    written_out = path.startswith("stem.") or ".downsample." in path
+    written_out = ".stem." in f".{path}" or ".downsample." in path
     return 5 * at.pixels * layer.c if isinstance(layer, LayerNorm) and not written_out else 0
 
 
