@@ -1,0 +1,75 @@
+"""Ensembles: the mean of the members' logits, counted as the sum of the members."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import pytest
+import torch
+
+from mixspec.compiler.cost import count
+from mixspec.compiler.counters import counted
+from mixspec.compiler.errors import SpecError
+from mixspec.compiler.lower import lower
+from mixspec.compiler.parse import parse
+from mixspec.compiler.resolve import Network, resolve
+
+SMALL = "family: metaformer, depths: [1, 1, 1, 1], dims: [8, 16, 24, 32]"
+PAIR = f"members:\n  - {{{SMALL}, mixers: Hpx}}\n  - {{{SMALL}, mixers: attention Ch=8}}\n"
+
+
+def network(text: str) -> Network:
+    return resolve(parse(f"name: e\nfamily: ensemble\nimage: 32\nclasses: 5\n{text}", "e.yaml"))
+
+
+def alone(mixers: str, classes: int = 5) -> Network:
+    return resolve(parse(f"{{name: m, {SMALL}, mixers: {mixers}, image: 32, classes: {classes}}}"))
+
+
+def test_says_the_mean_of_its_members() -> None:
+    model, x = lower(network(PAIR)).eval(), torch.randn(2, 3, 32, 32)
+    members = [lower(alone(mixers)).eval() for mixers in ("Hpx", "attention Ch=8")]
+    for member, voter in zip(members, model.members.children(), strict=True):
+        member.load_state_dict(voter.state_dict())
+    torch.testing.assert_close(model(x), (members[0](x) + members[1](x)) / 2)
+    torch.testing.assert_close(pickle.loads(pickle.dumps(copy.deepcopy(model)))(x), model(x))
+
+
+def test_counts_the_sum_of_its_members() -> None:
+    pair, members = network(PAIR), [alone("Hpx"), alone("attention Ch=8")]
+    assert count(pair) == count(members[0]) + count(members[1])
+    assert counted(pair, "fvcore") == sum(counted(member, "fvcore") for member in members)
+    assert count(pair).params == sum(weight.numel() for weight in lower(pair, device="meta").parameters())
+
+
+def test_members_start_as_they_do_alone() -> None:
+    model = lower(network(PAIR))
+    assert model.members.get_submodule("0").stem.conv.weight.abs().max() <= 2.0  # cut, at std 0.02
+    assert model.members.get_submodule("1").stages[0].blocks[0].mlp.fc1.weight.std() < 0.03
+
+
+def test_canonical_form_means_the_same_network() -> None:
+    pair = network(PAIR)
+    form = {key: value for key, value in pair.canonical().items() if key not in ("family", "image")}
+    assert type(pair.family).model_validate(form).canonical() == pair.family.canonical()
+    assert network(PAIR.replace("Hpx", "Hpx K=15")).digest != pair.digest
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (f"members:\n  - {{{SMALL}, mixers: Hpx}}\n", "e.yaml:6:3: MX102 1 members cannot vote"),
+        (PAIR.replace("Ch=8", "Ch=3"), "e.yaml:7:92: MX203 stage 1: Ch=3 does not divide 8 channels"),
+        (PAIR.replace("Hpx", "Hpx Q=1"), "e.yaml:6:83: MX101 unknown key 'Q'"),
+        (PAIR.replace("family: metaformer", "family: metaformr", 1), "MX104 unknown family 'metaformr'"),
+        (PAIR.replace("family: metaformer, ", "", 1), "MX103 family is missing"),
+        (PAIR.replace("mixers: Hpx", "mixers: Hpx, classes: 7"), "MX204 classes is 7 for a member and 5"),
+        (PAIR + "drop_path: 0.1\n", "MX101 drop_path is no key of an ensemble"),
+        ("members:\n  - Hpx\n  - Hb\n", "MX102 a member is a mapping"),
+    ],
+)
+def test_refuses(text: str, complaint: str) -> None:
+    with pytest.raises(SpecError) as error:
+        network(text)
+    assert complaint in str(error.value)
