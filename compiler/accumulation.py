@@ -82,7 +82,7 @@ class Accumulation:
 
     def _weight(self, at: Grid) -> Weight:
         fed = at if self.net == "F" else at.strided(self.stride).to(self.hidden)
-        return Weight((fed.c, fed.h, fed.w), init=Normal())
+        return Weight((1, fed.c, fed.h, fed.w), init=Normal())
 
     def _part(self, step: str, at: Grid) -> Layer:
         match step:
@@ -107,7 +107,7 @@ def accumulate(m: Bound, x: Tensor, net: Net, *, kernel: int, stride: int) -> Te
     """The kernels mixed at every position, applied to (B, C, H, W); ``m`` holds the parts of an ``Accumulation``."""
     from .ops.aggregate import aggregate_decomposed
 
-    alpha = m.weight.unsqueeze(0) if net in LEARNT else x
+    alpha = m.weight if net in LEARNT else x
     for step in STEPS[net]:
         alpha = getattr(m, step)(alpha)
     return aggregate_decomposed(x, alpha, m.bank.weight, m.bank.bias, kernel=kernel, stride=stride)

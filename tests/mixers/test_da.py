@@ -26,7 +26,7 @@ def built(mixer: DA) -> nn.Module:
 def reference(mixer: DA, module: nn.Module, x: Tensor) -> Tensor:
     """Coefficients of every head, the maps held in full."""
     heads, g, s = len(module.bank.weight) // mixer.kernel**2, mixer.kernel, mixer.stride
-    alpha = module.weight[None]
+    alpha = module.weight
     if mixer.net == "F":
         alpha = conv2d(alpha, module.context.weight, stride=s, padding=1, groups=heads)
     if mixer.net != "E":

@@ -26,7 +26,7 @@ def built(mixer: DAsp) -> nn.Module:
 def reference(mixer: DAsp, module: nn.Module, x: Tensor) -> Tensor:
     """Coefficients that all heads share, the maps held in full."""
     heads, g, s = len(module.bank.weight) // mixer.kernel**2, mixer.kernel, mixer.stride
-    alpha = module.weight[None]
+    alpha = module.weight
     if mixer.net == "F":
         alpha = conv2d(alpha, module.context.weight, stride=s, padding=1)
     if mixer.net != "E":
