@@ -80,6 +80,7 @@ class Call:
 
 
 _TOKEN = re.compile(r"(?P<space>\s+)|(?P<word>[^\s=,()–-](?:[^\s=,()–]*[^\s=,()–])?)|(?P<mark>[=,()–-])")
+_EXPONENT = re.compile(r"e\+?(-?)0*")
 _INT = re.compile(r"[+-]?\d+")
 _FLOAT = re.compile(r"[+-]?(\d+\.\d*|\.\d+|\d+)([eE][+-]?\d+)?")
 _WORD = re.compile(r"[^\W\d][\w.+-]*")
@@ -307,6 +308,8 @@ def _stretched(values: tuple[Scalar, ...], count: int) -> str:
 
 def show_scalar(value: Scalar) -> str:
     """The scalar as notation writes it."""
+    if isinstance(value, float):
+        return _EXPONENT.sub(r"e\1", str(value))
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -27,6 +27,19 @@ class Published(BaseModel):
     note: str | None = Field(None, description="anything a reader should know")
 
 
+Amount = Annotated[int, Field(ge=0)] | str
+
+
+class Budget(BaseModel):
+    """Limits that the network must keep: a number, or text such as `30M`, `4.5G`, `512MiB`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    max_params: Amount | None = Field(None, description="most parameters: `30M`")
+    max_macs: Amount | None = Field(None, description="most multiply-adds for one image: `4.5G`")
+    max_activation_bytes: Amount | None = Field(None, description="most bytes kept for backward: `512MiB`")
+
+
 class About(BaseModel):
     """The keys of a spec that do not describe the architecture."""
 
@@ -40,3 +53,7 @@ class About(BaseModel):
     image: Side | tuple[Side, Side] = Field(224, description="input size in pixels: a side, or [height, width]")
     published: tuple[Published, ...] = Field((), description="what papers print for this network")
     recipe: str | None = Field(None, description="the training recipe that goes with it")
+    budget: Budget | None = Field(None, description="limits that the network must keep")
+    targets: tuple[Literal["onnx", "compile", "fp16", "any_size"], ...] = Field(
+        (), description="what the network must be fit for"
+    )

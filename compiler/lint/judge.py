@@ -1,0 +1,180 @@
+"""From a document to everything the compiler itself finds wrong with it, and to the network where there is one.
+
+A broken part is replaced by something harmless, so that the rest is still judged: a misspelt name by the nearest known
+one, a bad setting by its default, an unknown mixer by ``identity``. What follows from a replacement is not reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import PydanticCustomError
+
+from ..complaints import MISSING_KEY, UNKNOWN_KEY, UNKNOWN_NAME
+from ..document import Document
+from ..errors import Path, Problem, SpecError
+from ..mixers import registry as mixers
+from ..parse import Spec, typed
+from ..per_stage import PerStage
+from ..resolve import Network, resolve
+
+ROUNDS = 5
+SHAPES = frozenset({"depths", "dims", "size", "image", "in_chans"})
+"""Without these no grid is known, so nothing about shapes can be said."""
+STAND_INS: dict[str, object] = {"name": "unnamed", "mixers": "identity"}
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What could be made of a document. ``network`` is None where anything about the architecture is wrong."""
+
+    spec: Spec | None
+    network: Network | None
+    problems: tuple[Problem, ...]
+
+
+def judge(document: Document) -> Judged:
+    """All problems of a document. Never raises."""
+    data: Any = document.data
+    problems: list[Problem] = []
+    broken: set[Path] = set()
+    for _ in range(ROUNDS):
+        try:
+            spec = typed(document, data)
+        except SpecError as error:
+            fresh = [problem for problem in error.problems if not _under(problem.where, broken)]
+            problems += [problem for problem in fresh if problem not in problems]
+            data = _mended(data, error.problems, broken)
+            if data is None:
+                break
+        else:
+            return _resolved(spec, problems, broken)
+    return Judged(None, None, tuple(problems))
+
+
+def _resolved(spec: Spec, problems: list[Problem], broken: set[Path]) -> Judged:
+    if any(path[0] in SHAPES for path in broken if path):
+        return Judged(spec, None, tuple(problems))
+    try:
+        network = resolve(spec)
+    except SpecError as error:
+        found = [problem for problem in error.problems if not _under(problem.where, broken)]
+        return Judged(spec, None, (*problems, *found))
+    return Judged(spec, None if broken or problems else network, tuple(problems))
+
+
+def _under(path: Path, broken: set[Path]) -> bool:
+    return any(path[: len(prefix)] == prefix for prefix in broken)
+
+
+def _mended(data: Any, problems: Iterable[Problem], broken: set[Path]) -> Any:
+    """The data without what is complained about; None where that cannot be done. ``broken`` grows."""
+    if not isinstance(data, dict):
+        return None
+    data = dict(data)
+    for problem in problems:
+        path = problem.where
+        if not path or (problem.code == MISSING_KEY and len(path) == 1 and path[0] not in STAND_INS):
+            return None
+        if problem.code == UNKNOWN_NAME and len(path) == 1 and problem.nearest:
+            data[str(path[0])] = problem.nearest[0]
+        elif path[0] == "mixers":
+            _mend_mixers(data, problem, broken)
+        else:
+            _drop(data, problem, broken)
+    return data
+
+
+def _drop(data: dict[str, Any], problem: Problem, broken: set[Path]) -> None:
+    key = str(problem.where[0])
+    if len(problem.where) == 1 and problem.code == UNKNOWN_KEY:
+        data.pop(key, None)
+        return
+    broken.add((key,))
+    if key in STAND_INS:
+        data[key] = STAND_INS[key]
+    elif key == "published" and len(problem.where) > 1 and isinstance(data.get(key), list | tuple):
+        data[key] = ()
+    else:
+        data.pop(key, None)
+
+
+def _mend_mixers(data: dict[str, Any], problem: Problem, broken: set[Path]) -> None:
+    """Another operator, or no such parameter, for the stage complained about."""
+    path = problem.where
+    told = _stages(data)
+    if told is None or len(path) < 2 or not isinstance(path[1], int) or path[1] >= len(told):
+        broken.add(("mixers",))
+        data["mixers"] = STAND_INS["mixers"]
+        return
+    item = told[path[1]]
+    for stage in (index for index, other in enumerate(told) if other == item or _alike(other, item, path[2:])):
+        told[stage] = _mend_stage(told[stage], stage, problem, broken)
+    data["mixers"] = told
+
+
+def _alike(one: object, other: object, rest: Path) -> bool:
+    """Whether two stages have the mistake from one place: the same operator, and the same value where it is one."""
+    if not isinstance(one, dict) or not isinstance(other, dict) or one.get("type") != other.get("type"):
+        return False
+    return not rest or (rest[0] in one and one[rest[0]] == other.get(rest[0]))
+
+
+def _mend_stage(item: Any, stage: int, problem: Problem, broken: set[Path]) -> Any:
+    rest = problem.where[2:]
+    if isinstance(item, dict) and rest and rest[0] in item:
+        if problem.code != UNKNOWN_KEY:
+            broken.add(("mixers", stage, *rest))
+        return {key: value for key, value in item.items() if key != rest[0]}
+    if isinstance(item, dict) and problem.code == UNKNOWN_NAME and problem.nearest:
+        return {**item, "type": problem.nearest[0]}
+    broken.add(("mixers", stage))
+    return STAND_INS["mixers"]
+
+
+def _stages(data: dict[str, Any]) -> list[Any] | None:
+    """What each stage is told, as typed forms; None where that cannot be read."""
+    depths = data.get("depths")
+    field = PerStage(mixers)
+    try:
+        told = field.spread(data.get("mixers"), len(depths) if isinstance(depths, list | tuple) else 4)
+        return [field.spread(item, 1)[0] if isinstance(item, str) else item for item in told]
+    except (PydanticCustomError, ValidationError):
+        return None
+
+
+def likewise(problems: Iterable[Problem]) -> list[Problem]:
+    """Problems of one token in several stages as one, with the shapes of all and the values that suit all."""
+    groups: dict[tuple[object, ...], list[Problem]] = {}
+    for problem in problems:
+        staged = len(problem.where) > 1 and isinstance(problem.where[1], int)
+        key = (problem.code, problem.span, problem.where[2:] if staged else (problem.where, problem.what))
+        groups.setdefault(key, []).append(problem)
+    return [_merged(group) for group in groups.values()]
+
+
+def _merged(group: list[Problem]) -> Problem:
+    first = group[0]
+    stages = sorted(
+        {problem.where[1] for problem in group if len(problem.where) > 1 and isinstance(problem.where[1], int)}
+    )
+    if len(group) == 1 or len(stages) < 2:
+        return first
+    suits = tuple(value for value in first.nearest if all(value in other.nearest for other in group))
+    others = ", ".join(str(int(stage) + 1) for stage in stages[1:])
+    listed = first.hint.startswith("nearest: ")
+    hint = f"for all of them: {', '.join(sorted(suits[:2], key=_number))}" if listed and suits else first.hint
+    trail = "\n".join(dict.fromkeys(problem.trail for problem in group if problem.trail))
+    what = first.what if _same(group) else f"{first.what}, and likewise stage{'s' * (len(stages) > 2)} {others}"
+    return replace(first, what=what, hint=hint, nearest=suits if first.nearest else (), trail=trail)
+
+
+def _same(group: list[Problem]) -> bool:
+    return all(problem.what == group[0].what for problem in group)
+
+
+def _number(text: str) -> tuple[int, str]:
+    return (int(text), text) if text.isdecimal() else (0, text)

@@ -1,0 +1,70 @@
+"""Printed figures against the exact count."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from ..counters import PRICES, counted
+from ..errors import Problem
+from ..spec import Published
+from .figures import Printed, printed
+from .file import File
+
+
+def figures(row: Published) -> list[Printed]:
+    """The printed figures of a row that can be compared."""
+    return [figure for text in (row.params, row.flops) if text is not None and (figure := printed(text))]
+
+
+def params(file: File) -> Iterator[Problem]:
+    """Printed parameters that the network does not have, disputed rows left out."""
+    return _undisputed(file, "MX401")
+
+
+def flops(file: File) -> Iterator[Problem]:
+    """Printed work that the network does not have, disputed rows left out."""
+    return _undisputed(file, "MX402")
+
+
+def _undisputed(file: File, code: str) -> Iterator[Problem]:
+    if file.network is None or file.about is None:
+        return
+    for index, row in enumerate(file.about.published):
+        if not row.disputed:
+            yield from (problem for problem in contradictions(file, index, row) if problem.code == code)
+
+
+def contradictions(file: File, index: int, row: Published) -> Iterator[Problem]:
+    """Every figure of a row that does not come out."""
+    if row.params and (figure := printed(row.params)):
+        yield from _params(file, index, row.params, figure)
+    if row.flops and (figure := printed(row.flops)):
+        yield from _flops(file, index, row, figure)
+
+
+def _params(file: File, index: int, text: str, figure: Printed) -> Iterator[Problem]:
+    exact = file.cost.params
+    if not figure.agrees(exact):
+        what = f"{text} printed, {exact:,} counted ({figure.show(exact)})"
+        hint = "correct the spec, or say under `disputed` how the paper contradicts itself"
+        yield file.problem("MX401", what, hint, ("published", index, "params"))
+
+
+def _flops(file: File, index: int, row: Published, figure: Printed) -> Iterator[Problem]:
+    assert file.network is not None
+    exact = counted(file.network, row.counter)
+    if figure.agrees(exact):
+        return
+    fitting = [name for name in PRICES if figure.agrees(counted(file.network, name))]
+    what = f"{row.flops} printed, {exact:,} counted by {row.counter} ({figure.show(exact)})"
+    hint = (
+        f"it is the figure of counter: {' or '.join(fitting)}"
+        if fitting
+        else "correct the spec, or say how under `disputed`"
+    )
+    problem = file.problem("MX402", what, hint, ("published", index, "flops"))
+    if fitting and file.has(("published", index, "counter")):
+        span = file.span(("published", index, "counter"))
+        problem = replace(problem, span=span, where=("published", index, "counter"), nearest=tuple(fitting))
+    yield problem

@@ -1,0 +1,1 @@
+"""One rule per file; the file is called after its code."""

@@ -1,0 +1,52 @@
+"""A dispute about figures that agree.
+
+What
+    `disputed` says that the printed figures cannot all hold, and they do.
+
+Why
+    An excuse that outlives its reason hides the next contradiction.
+
+Example
+    Bad::
+
+        name: small
+        family: metaformer
+        size: s18
+        mixers: SepConv
+        published:
+          - source: HyenaPixel, arXiv:2402.19305v1, Table 1
+            params: 27M
+            disputed: the table contradicts the text
+
+    Good::
+
+        name: small
+        family: metaformer
+        size: s18
+        mixers: SepConv
+        published:
+          - source: HyenaPixel, arXiv:2402.19305v1, Table 1
+            params: 27M
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...errors import Problem
+from ..file import File
+from ..published import contradictions, figures
+
+severity = "warning"
+
+
+def check(file: File) -> Iterator[Problem]:
+    """Disputes of rows whose params and flops are both stated and both agree."""
+    if file.network is None or file.about is None:
+        return
+    for index, row in enumerate(file.about.published):
+        if row.disputed and figures(row) and not any(contradictions(file, index, row)):
+            where = ("published", index, "disputed")
+            yield file.problem(
+                "MX403", "the printed figures agree with the network", "remove `disputed`", where, key=True
+            )

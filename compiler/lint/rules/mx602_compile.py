@@ -1,0 +1,24 @@
+"""A mixer that torch.compile cannot take.
+
+What
+    `targets` asks for `compile`, and a mixer says that it cannot be compiled in one graph.
+
+Why
+    The graph would break in every block and the speed-up would be lost.
+
+Example
+    Nothing to show: it is about the file, not about a line of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...errors import Problem
+from ..file import File
+from ..portability import blocked
+
+
+def check(file: File) -> Iterator[Problem]:
+    """Every stage whose mixer stands in the way."""
+    yield from blocked(file, "MX602", "compile")
