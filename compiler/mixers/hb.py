@@ -16,7 +16,7 @@ class Hb(SequenceMixer):
     causal = False
 
     def traits(self, at: Grid) -> Traits:
-        return Traits("dense", "separate", None, shared_over_positions=False, dynamic="position", context=1)
+        return Traits("dense", "separate", None, False, dynamic="position", context=None)
 
     def tables(self) -> tuple[Table, Table]:
         return Table(centred_embedding), Table(time_from_centre)

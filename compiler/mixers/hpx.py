@@ -64,15 +64,9 @@ class Hpx(Mixer):
 
     def traits(self, at: Grid) -> Traits:
         reach = self._side // 2
-        dense = reach >= max(at.h, at.w) - 1
-        return Traits(
-            "dense" if dense else "sliding",
-            "separate",
-            reach=None if dense else reach,
-            shared_over_positions=False,
-            dynamic="position",
-            context=self.short_kernel // 2,
-        )
+        if reach >= max(at.h, at.w) - 1:
+            return Traits("dense", "separate", None, False, dynamic="position", context=None)
+        return Traits("sliding", "separate", reach, False, dynamic="position", context=reach + self.short_kernel // 2)
 
     @property
     def _side(self) -> int:
