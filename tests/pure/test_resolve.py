@@ -122,7 +122,7 @@ RECORDED = {
         "6719c391dc0273a077d3aa0ba3fb3adf3f44fb50f8c9b6d2799040eb2af80da3"
     ),
 }
-"""Weights files carry these. A new field of a family or an operator changes them: then no file written before is read."""
+"""Weights files carry these. A new field of a family or an operator changes them, and no older file is read then."""
 
 
 @pytest.mark.parametrize("text", RECORDED, ids=["metaformer", "resnet"])
