@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..errors import Problem
+from ..errors import Path, Problem
 from ..grid import Grid
 from ..init import TruncNormal
 from ..layer import Layer, On, Parts, Sequence, place
@@ -33,14 +33,14 @@ def row_of(at: Grid) -> Grid:
     return Grid(1, 1 + at.pixels, at.c)
 
 
-def refuses_tokens(mixer: Mixer, mlp: Operator | None, stage: int) -> Iterator[Problem]:
+def refuses_tokens(mixer: Mixer, mlp: Operator | None, stage: int, mlp_at: Path) -> Iterator[Problem]:
     """The complaints that a block's operators cannot take a class token along; ``stage`` counts from 0."""
     if not isinstance(mixer, Attention | ConvAttention):
         what = f"stage {stage + 1}: {mixer.notation} cannot mix a class token with a map"
         yield Problem("MX102", what, "attention or ConvAttention there, or class_token: false", ("mixers", stage))
     if not isinstance(mlp, Mlp):
         what = f"stage {stage + 1}: {mlp.notation if mlp else 'no MLP'} cannot take a class token"
-        yield Problem("MX102", what, "MLP there, or class_token: false", ("mlps", stage))
+        yield Problem("MX102", what, "MLP there, or class_token: false", mlp_at)
 
 
 class ConvAttentionWithToken(ConvAttention):

@@ -69,7 +69,8 @@ class CvT(Family):
             what = f"{len(self.depths)} depths and {len(self.dims)} dims"
             yield Problem("MX204", what, "one of each for every stage", ("dims",))
         elif self.class_token:
-            yield from refuses_tokens(self.mixers[-1], self.mlps[-1], len(self.depths) - 1)
+            last = len(self.depths) - 1
+            yield from refuses_tokens(self.mixers[-1], self.mlps[-1], last, ("mlps", last))
 
     def stem(self) -> Layer:
         return Embedding(Conv(self.in_chans, self.dims[0], 7, self.stem_stride, 2, bias=True, init=TorchDefault()))

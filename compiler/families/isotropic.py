@@ -68,7 +68,7 @@ class Isotropic(Family):
             what = f"patch={self.patch} does not divide an image of {at.h}x{at.w} pixels"
             yield Problem("MX203", what, "patches fill the image", ("patch",))
         if self.class_token:
-            yield from refuses_tokens(self.mixers[-1], self.mlp, len(self.depths) - 1)
+            yield from refuses_tokens(self.mixers[-1], self.mlp, len(self.depths) - 1, ("mlp",))
             if self.layer_scale:
                 yield Problem("MX102", "layer_scale goes with no class token", "class_token: false", ("layer_scale",))
 
