@@ -103,6 +103,9 @@ class ResNet(Family):
             )
         if self.filter and not self.filter.strides():
             yield Problem("MX202", f"{self.filter.notation} cannot stride", "avg, binomial, DW, CADAsp", ("filter",))
+        elif self.filter and not self.filter.traits(self.stem().out(at)).any_size:
+            what = f"{self.filter.notation} has weights for every position, and filters stand on maps of several sizes"
+            yield Problem("MX204", what, "avg, binomial, DW, CADAsp", ("filter",))
         if self.stem_mixer and self.stem_kind != "deep":
             yield Problem("MX102", f"the {self.stem_kind} stem has no place for a mixer", "stem: deep", ("stem_mixer",))
         if self.variant in ("b", "d"):
@@ -167,7 +170,12 @@ class ResNet(Family):
 
     def settle(self, stage: int, at: Grid) -> Self:
         settled = super().settle(stage, at)
-        return settled.model_copy(update={"filter": self._filter}) if self.variant in ("e", "post") else settled
+        update: dict[str, Mixer] = {}
+        if self.stem_mixer:
+            update["stem_mixer"] = self.stem_mixer.settle(1, Conv(self.in_chans, self.width // 2, 3, 2).out(at))
+        if self.variant in ("e", "post"):
+            update["filter"] = self._filter.settle(1, self.stem().out(at))
+        return settled.model_copy(update=update)
 
     def mixer_grids(self, at: Grid) -> tuple[Grid, ...]:
         grids: list[Grid] = []

@@ -208,6 +208,7 @@ def test_default_filter_and_depths() -> None:
         ({"variant": "b", "filter": "avg"}, "filter", "MX102", "no place for a filter"),
         ({"variant": "e", "filter": "attention"}, "filter", "MX202", "attention cannot stride"),
         ({"variant": "e", "filter": "CADAsp Ch=48"}, "filter", "MX203", "Ch=48 does not divide"),
+        ({"variant": "e", "filter": "DAsp"}, "filter", "MX204", "maps of several sizes"),
         ({"stem_mixer": "DW"}, "stem_mixer", "MX102", "no place for a mixer"),
         ({"variant": "d", "mixers": "CADA Ch=24"}, "mixers", "MX203", "Ch=24 does not divide 16 channels"),
         ({"variant": "post", "mixers": "DA Ch=8"}, "mixers", "MX204", "weights for a height of"),
@@ -220,6 +221,23 @@ def test_what_cannot_be_is_said(keys: dict[str, object], place: str, code: str, 
     problem = caught.value.problems[0]
     assert problem.code == code and words in problem.what, problem
     assert problem.where[0] == place
+
+
+def test_a_mixer_in_the_stem_is_told_its_place() -> None:
+    spec = small(variant="d", stem_mixer="DA b=2 Ch=4")
+    mixer = spec.family.stem_mixer
+    assert (mixer.height, mixer.width) == (16, 16)
+    assert lower(spec, device="meta").stem.conv2.weight.shape == (1, 4, 16, 16)
+
+
+def test_compiles_in_one_graph_and_exports() -> None:
+    torch.manual_seed(0)
+    spec = small(depths=[1, 1], variant="d", mixers="CADAsp b=2 agg=3 Ch=8")
+    model, x = lower(spec).eval(), torch.randn(2, 3, 32, 32)
+    expected = model(x)
+    torch._dynamo.reset()
+    torch.testing.assert_close(torch.compile(model, fullgraph=True, backend="aot_eager")(x), expected)
+    torch.testing.assert_close(torch.export.export(model, (x,)).module()(x), expected)
 
 
 def test_maps_learnt_by_position_refuse_another_image() -> None:
