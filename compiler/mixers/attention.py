@@ -46,10 +46,13 @@ class Attention(Mixer):
         return at.pixels * (3 * at.c + at.c // self.head_channels)
 
     def forward(self, m: Bound, x: Tensor) -> Tensor:
+        from torch import channels_last
         from torch.nn.functional import scaled_dot_product_attention
 
         batch, c, height, width = x.shape
-        heads = m.qkv(x).flatten(2).unflatten(1, (3, c // self.head_channels, self.head_channels))
+        # with the channels of a token side by side, heads are views all the way to the output
+        qkv = m.qkv(x.contiguous(memory_format=channels_last)).flatten(2)
+        heads = qkv.unflatten(1, (3, c // self.head_channels, self.head_channels))
         q, k, v = heads.transpose(-1, -2).unbind(1)
         y = scaled_dot_product_attention(q, k, v)
         return m.proj(y.transpose(-1, -2).reshape(batch, c, height, width))

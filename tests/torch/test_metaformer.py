@@ -7,6 +7,7 @@ import re
 import pytest
 import timm
 import torch
+from torch.autograd.graph import saved_tensors_hooks
 
 from mixspec.compiler.backbone import Backbone
 from mixspec.compiler.cost import count
@@ -122,6 +123,27 @@ def test_small_stem_keeps_the_resolution() -> None:
     ]
     assert shapes == [(8, 32, 32), (16, 16, 16), (24, 8, 8), (32, 4, 4)]
     assert [info["reduction"] for info in model.feature_info] == [1, 2, 4, 8]
+
+
+@pytest.mark.parametrize(
+    "more", ["", "norm: GroupNorm bias=false\n", "norm: BatchNorm\n", "head: AttentionPool Ch=8\n"]
+)
+@pytest.mark.parametrize("mixers", ["SepConv", "Hpx", "attention Ch=8"])
+def test_activation_bytes_are_what_autograd_keeps(mixers: str, more: str) -> None:
+    net = small(f"mixers: {mixers}\n{more}", 64)
+    model = lower(net).train()
+    own = {tensor.untyped_storage().data_ptr() for tensor in (*model.parameters(), *model.buffers())}
+
+    def kept(batch: int) -> int:
+        storages: dict[int, torch.Tensor] = {}
+        with saved_tensors_hooks(lambda t: storages.setdefault(t.untyped_storage().data_ptr(), t), lambda t: t):
+            y = model(torch.randn(batch, 3, 64, 64))
+        total = sum(t.untyped_storage().nbytes() for key, t in storages.items() if key not in own)
+        del y
+        return total
+
+    measured = 2 * kept(2) - kept(3)
+    assert abs(count(net).activation_bytes - measured) < 0.01 * measured
 
 
 def test_defaults_follow_the_image_of_the_spec() -> None:
