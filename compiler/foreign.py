@@ -13,6 +13,8 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from .grid import Grid
+from .layer import Layer
 from .ops import aggregate as _aggregate  # noqa: F401  so that torch's counter knows its work when it is made
 
 _KINDS = {
@@ -45,8 +47,8 @@ class Trace:
 def trace(module: nn.Module, x: Tensor) -> Trace:
     """Run ``module`` on one image on the meta device. Attention is run as matrix products and softmax."""
     for part in module.modules():
-        if hasattr(part, "fused_attn"):
-            part.fused_attn = False
+        if "fused_attn" in vars(part):
+            vars(part)["fused_attn"] = False
     weights = list(module.parameters())
     work, flops = _Work(), FlopCounterMode(display=False)
     with torch.no_grad(), flops, work:
@@ -126,14 +128,15 @@ def seen(model: nn.Module, part: nn.Module, x: Tensor) -> tuple[Any, ...]:
 
 
 class Exchanged(nn.Module):
-    """A module on (B, C, H, W) maps in the place of one that works on tokens (B, H W, C) or on (B, H, W, C) maps.
+    """The module of ``layer`` on ``at`` in the place of one that works on (B, H W, C) tokens or (B, H, W, C) maps.
 
     Whatever else the original is called with is ignored, but for a (height, width) behind tokens.
     """
 
-    def __init__(self, mixer: nn.Module, channels_last: bool) -> None:
+    def __init__(self, mixer: nn.Module, channels_last: bool, layer: Layer, at: Grid) -> None:
         super().__init__()
         self.mixer, self.channels_last = mixer, channels_last
+        self.layer, self.at = layer, at
 
     def forward(self, x: Tensor, *more: Any) -> Tensor:
         if x.dim() == 3:

@@ -1,5 +1,5 @@
-"""Any model of timm by its name, with some of its modules exchanged for mixers; VOLO and Twins-SVT of "Demystifying Local
-Vision Transformer", arXiv:2106.04263, Table 13, and the baselines of its Tables 2 and 8.
+"""Any model of timm by its name, with some of its modules exchanged for mixers: VOLO and Twins-SVT of "Demystifying
+Local Vision Transformer", arXiv:2106.04263, Table 13, and the baselines of its Tables 2 and 8.
 """
 
 from __future__ import annotations
@@ -31,21 +31,28 @@ from ._frames import Branch, LinearOrConv, conv_frame
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from ..traced import Trace
+    from ..foreign import Trace
 
 Side = Annotated[int, Field(ge=1)]
+
+
+_FILES = {"pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir"}
+_REFUSED = frozenset({*_FILES, "scriptable", "exportable", "no_jit", "num_classes", "in_chans", "device", "dtype"})
+"""Arguments of timm.create_model that would read files, or that are keys of the spec."""
 
 
 class _Mapping:
     """A pydantic field type: a mapping from text, kept as pairs so that it is frozen; ``make`` reads the values."""
 
-    def __init__(self, make: Callable[[Any], Any], show: Callable[[Any], Any], item: Callable[[], dict[str, Any]]) -> None:
+    def __init__(
+        self, make: Callable[[Any], Any], show: Callable[[Any], Any], item: Callable[[], dict[str, Any]]
+    ) -> None:
         self.make, self.show, self.item = make, show, item
 
     def read(self, value: object) -> tuple[tuple[str, Any], ...]:
         """The pairs of a mapping, or pairs as they are. Raises pydantic errors."""
-        pairs = value.items() if isinstance(value, Mapping) else value
-        if not isinstance(pairs, tuple) and not isinstance(value, Mapping):
+        pairs = tuple(value.items()) if isinstance(value, Mapping) else value
+        if not isinstance(pairs, tuple) or not all(isinstance(pair, tuple) and len(pair) == 2 for pair in pairs):
             raise wrong(WRONG_VALUE, "a mapping is expected here", "KEY: VALUE, one to a line")
         return tuple((str(key), self.make(item)) for key, item in pairs)
 
@@ -86,12 +93,15 @@ class Timm(Family, Leaf):
         (), description="further arguments of timm.create_model: `{img_size: 384}`"
     )
     replace: Annotated[tuple[tuple[str, Mixer], ...], _MIXERS] = Field(
-        (), description="modules to exchange, by path (`network.0.*.attn`), and the mixer of each; identity leaves one out"
+        (),
+        description="modules to exchange, by path (`network.0.*.attn`), and the mixer of each; identity leaves one out",
     )
     block: Literal["bare", "conv"] = Field(
         "bare", description="bare: the mixer alone; conv: between two 1x1 convolutions, with norms and ReLUs"
     )
-    built_for: tuple[Side, Side] | None = Field(None, description="image the mixers are settled for; the spec's own if left out")
+    built_for: tuple[Side, Side] | None = Field(
+        None, description="image the mixers are settled for; the spec's own if left out"
+    )
 
     def settle(self, stage: int, at: Grid) -> Self:
         return self.model_copy(update={"built_for": self.built_for or (at.h, at.w)})
@@ -99,6 +109,9 @@ class Timm(Family, Leaf):
     def check(self, at: Grid) -> Iterator[Problem]:
         if not self.model:
             yield Problem("MX103", "model is empty", "timm's name of the model: `volo_d1_224`", ("model",))
+        for key in sorted(_REFUSED.intersection(dict(self.options))):
+            hint = "a spec names no weights and no files; classes and channels are keys of their own"
+            yield Problem("MX102", f"the option {key} cannot be given", hint, ("options", key))
 
     def parts(self, at: Grid) -> Parts:
         return {}
@@ -147,7 +160,7 @@ class Timm(Family, Leaf):
             near = nearest(self.model, timm.list_models(), most=3)
             raise SpecError.of("MX104", f"timm has no model {self.model!r}", ", ".join(near), ("model",))
         rates = {"drop_path_rate": self.drop_path, "drop_rate": self.head_dropout}
-        options = {**{key: rate for key, rate in rates.items() if rate}, **dict(self.options)}
+        options: dict[str, Any] = {**{key: rate for key, rate in rates.items() if rate}, **dict(self.options)}
         try:
             return timm.create_model(self.model, num_classes=self.classes, in_chans=self.in_chans, **options)
         except TypeError as error:
@@ -158,7 +171,9 @@ class Timm(Family, Leaf):
         """Modules that a pattern names; ``*`` stands for one step of the path. Raises SpecError."""
         steps = pattern.split(".")
         names = [name for name, _ in model.named_modules()]
-        paths = [name for name in names if len(at := name.split(".")) == len(steps) and all(map(fnmatchcase, at, steps))]
+        paths = [
+            name for name in names if len(at := name.split(".")) == len(steps) and all(map(fnmatchcase, at, steps))
+        ]
         if not paths:
             near = ", ".join(nearest(pattern, names, most=3))
             raise SpecError.of("MX104", f"{self.model} has no module {pattern!r}", near, ("replace", pattern))
@@ -181,9 +196,8 @@ class Timm(Family, Leaf):
         mixer = mixer.settle(1, at)
         if problems := [problem.under("replace") for problem in mixer.check(at)]:
             raise SpecError(*problems)
-        module = Exchanged(_build(self._framed(mixer, c), at), channels_last)
-        module.layer, module.at = self._framed(mixer, c), at
-        return module
+        layer = self._framed(mixer, c)
+        return Exchanged(_build(layer, at), channels_last, layer, at)
 
     def _framed(self, mixer: Mixer, c: int) -> Layer:
         return Branch(tuple(conv_frame(mixer, BatchNorm(), c).items())) if self.block == "conv" else mixer
@@ -220,4 +234,6 @@ def _trace(family: Timm, height: int, width: int) -> Trace:
         return trace(model, torch.empty(1, family.in_chans, height, width, device="meta"))
     except (AssertionError, RuntimeError) as error:
         what = f"{family.model} does not run on {height}x{width} pixels: {error}"
-        raise SpecError.of("MX201", what, "options: {img_size: ...} where the model has a fixed size", ("model",)) from error
+        raise SpecError.of(
+            "MX201", what, "options: {img_size: ...} where the model has a fixed size", ("model",)
+        ) from error
