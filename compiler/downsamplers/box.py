@@ -1,4 +1,4 @@
-"""The box low-pass filter, for maps whose sides differ: a square of frequencies stays. arXiv:2210.17141, appendix A.3.1."""
+"""The box low-pass filter, for maps whose sides differ. arXiv:2210.17141, appendix A.3.1."""
 
 from __future__ import annotations
 
