@@ -39,7 +39,7 @@ def _mixers(stages: int) -> tuple[Mixer, ...]:
 class SAN(Family):
     """Blocks ``x + mixer(relu(norm(x)))``; max pooling and a 1x1 convolution stand in front of every stage."""
 
-    notation = "SAN"
+    notation = "san"
     init: ClassVar[Init] = KaimingNormal()
 
     size: Literal[10, 15, 19] = Field(19, description="blocks of the paper's networks; sets depths")

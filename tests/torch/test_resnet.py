@@ -248,7 +248,7 @@ def test_maps_learnt_by_position_refuse_another_image() -> None:
 
 
 def test_san_counts_as_it_runs() -> None:
-    spec = network(family="SAN", depths=[1, 1], dims=[32, 64], image=32, mixers="SAN k=3")
+    spec = network(family="san", depths=[1, 1], dims=[32, 64], image=32, mixers="SAN k=3")
     cost, model = count(spec), lower(spec)
     assert sum(p.numel() for p in model.parameters()) == cost.params
     model.set_grad_checkpointing()
