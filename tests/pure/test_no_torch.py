@@ -14,9 +14,7 @@ ROOT = Path(__file__).parents[2]
 HEAVY = ("torch", "torchvision", "timm", "numpy", "accelerate", "safetensors.torch", "matplotlib", "huggingface_hub")
 """Not to be loaded by reading, checking, counting and showing specs."""
 
-IGNORES = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["ruff"]["lint"][
-    "per-file-ignores"
-]
+RUFF = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["ruff"]
 WITH_TORCH = {
     name.rstrip("*")
     for pattern, codes in RUFF["lint"]["per-file-ignores"].items()
