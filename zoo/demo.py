@@ -78,9 +78,9 @@ def _row(split: Split, said: list[Prediction], indices: list[int], classes: tupl
     pictures = []
     for index in indices:
         answer, label = said[index], classes[int(split.labels[index])]
-        mark = "" if answer.label == label else " wrong"
+        verdict = "right" if answer.label == label else "wrong"
         picture = shaded(split.images[index, 0], encoding)
         width = len(picture[0])
-        captions = (f"is {label}, said {answer.label}{mark}", f"at {100 * answer.top[0][1]:.1f} %")
+        captions = (f"is {label}, said {answer.label}", f"{verdict}, {100 * answer.top[0][1]:.1f} %")
         pictures.append([*picture, *(caption.ljust(width) for caption in captions)])
     return beside(pictures)

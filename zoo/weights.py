@@ -14,7 +14,7 @@ from typing import Any, Self, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialise
 
 from .. import __version__
 from ..compiler.backbone import Backbone
@@ -91,7 +91,18 @@ def save(
         **{key: _plain(value) for key, value in (("metrics", metrics), ("recipe", recipe), ("data", data)) if value},
     }
     with replacing(path) as temporary:
-        save_file(state, temporary, facts)
+        _write(temporary, state, facts)
+
+
+def _write(path: Path, state: dict[str, torch.Tensor], facts: dict[str, str]) -> None:
+    """A safetensors file whose header is in order, which the library's is not: equal models give equal files."""
+    blob = serialise(state, facts)
+    start = 8 + int.from_bytes(blob[:8], "little")
+    text = json.dumps(json.loads(blob[8:start]), sort_keys=True, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # tensors begin on a multiple of eight bytes
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        file.write(memoryview(blob)[start:])
 
 
 def network_of(model: Backbone) -> Network:
