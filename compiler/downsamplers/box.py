@@ -29,7 +29,7 @@ class Box(Mixer):
         return round(fft_flops_filter(at.h, at.w, at.c))
 
     def kept(self, at: Grid) -> int:
-        return at.size  # nothing for the transforms; the activation in front keeps its output, and no layer counts it
+        return at.size
 
     def forward(self, m: Bound, x: Tensor) -> Tensor:
         from ..ops.lowpass import low_pass

@@ -21,7 +21,8 @@ def low_pass(x: Tensor, band: Literal["box", "disc"], stride: int) -> Tensor:
     height, width = x.shape[2:]
     spectrum = torch.fft.rfft2(x.float() if x.dtype in (torch.float16, torch.bfloat16) else x)
     y = torch.fft.irfft2(spectrum * kept_band(height, width, band, x.device), s=(height, width))
-    return y[..., ::stride, ::stride].to(x.dtype)
+    # a copy, not a view: what reads it next would keep the map of full size for backward
+    return y[..., ::stride, ::stride].contiguous().to(x.dtype)
 
 
 def kept_band(height: int, width: int, band: Literal["box", "disc"], device: torch.device) -> Tensor:

@@ -9,6 +9,7 @@ import pytest
 import timm
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
 from mixspec.compiler.cost import count
@@ -166,6 +167,31 @@ def test_every_variant_counts_as_it_runs_and_learns(keys: dict[str, object]) -> 
     model = lower(spec).train()
     model(torch.randn(4, 3, 32, 32)).square().mean().backward()
     assert all(weight.grad is not None and weight.grad.isfinite().all() for weight in model.parameters())
+
+
+def kept(model: nn.Module, batch: int) -> int:
+    """Bytes of the tensors that autograd keeps for backward, weights and running statistics left out."""
+    own = {t.untyped_storage().data_ptr() for t in (*model.parameters(), *model.buffers())}
+    found: dict[int, tuple[int, Tensor]] = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            found[storage.data_ptr()] = storage.nbytes(), tensor
+        return tensor
+
+    with saved_tensors_hooks(pack, lambda tensor: tensor):
+        y = model(torch.randn(batch, 3, 64, 64))
+    del y
+    return sum(nbytes for nbytes, _ in found.values())
+
+
+@pytest.mark.parametrize("keys", VARIANTS, ids=lambda keys: " ".join(map(str, keys.values())))
+def test_activation_bytes_are_what_autograd_keeps(keys: dict[str, object]) -> None:
+    spec = small(**{**keys, "image": 64})
+    model = lower(spec).train()
+    one = kept(model, 3) - kept(model, 2)
+    assert count(spec).activation_bytes == pytest.approx(one, rel=0.05)
 
 
 @pytest.mark.parametrize("variant", ["original", "b", "d", "e", "post"])
