@@ -99,7 +99,7 @@ def _draw_row(figure: Figure, grid: GridSpec, row: int, bank: Bank, shown: int) 
     assert image is not None, "a bank has at least one base kernel"
     bar = figure.colorbar(image, cax=figure.add_subplot(grid[row, shown + 2]), ticks=[-limit, 0, limit])
     bar.ax.set_yticklabels([f"{-limit:.2g}", "0", f"{limit:.2g}"], fontsize=7)
-    bar.outline.set_linewidth(0.4)  # type: ignore[operator]
+    bar.outline.set_linewidth(0.4)
 
 
 def _frame(axes: Axes, column: int) -> None:
