@@ -15,13 +15,14 @@ from ..compiler.show import outline, portions
 from ._options import Image, Json, Models, side
 from ._table import print_json, table
 
+By = Literal["model", "stage", "block", "layer"]
 FIGURES = ("params", "MACs", "FFT flops", "activation bytes")
 
 
 def command(
     models: Models,
     image: Image = None,
-    by: Annotated[Literal["model", "stage", "block", "layer"], typer.Option(help="What a line stands for.")] = "model",
+    by: Annotated[By, typer.Option(help="What a line stands for.")] = "model",
     json: Json = False,
 ) -> None:
     """Count parameters, multiply-adds, FFT work and the memory that training needs.
@@ -44,7 +45,7 @@ def command(
             table(("path", "grid", "layer", *FIGURES), [*rows, total])
 
 
-def _data(network: Network, at: Grid, by: str) -> dict[str, Any]:
+def _data(network: Network, at: Grid, by: By) -> dict[str, Any]:
     lines = outline(network, at)
     data = {
         "name": network.name,

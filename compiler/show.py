@@ -100,8 +100,9 @@ def describe(layer: Layer) -> str:
     """What a layer is, in a few words: ``Conv 3 64 7 stride=4``, notation for whatever a spec can name."""
     if isinstance(layer, Operator):
         return layer.notation if hasattr(layer, "depths") else str(layer)
-    settings = fields(layer) if isinstance(layer, Leaf) and is_dataclass(layer) else ()
-    words = [_setting(field.name, getattr(layer, field.name), field.default) for field in settings]
+    words: list[str] = []
+    if isinstance(layer, Leaf) and is_dataclass(layer):
+        words = [_setting(field.name, getattr(layer, field.name), field.default) for field in fields(layer)]
     return " ".join([type(layer).__name__, *filter(None, words)])
 
 

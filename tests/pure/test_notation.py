@@ -179,7 +179,7 @@ def test_the_shortest_plan(plan: list[Stage], text: str) -> None:
 
 def test_calls_are_shown_as_papers_write_them() -> None:
     assert (
-        show_call("CADAsp", {"b": 128, "ca": 3, "bias": False, "eps": 1e-5}) == "CADAsp b=128 ca=3 bias=false eps=1e-05"
+        show_call("CADAsp", {"b": 128, "ca": 3, "bias": False, "eps": 1e-5}) == "CADAsp b=128 ca=3 bias=false eps=1e-5"
     )
 
 
