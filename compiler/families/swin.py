@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
@@ -86,6 +86,18 @@ class Swin(Family):
         elif len(self.depths) != len(self.dims):
             what = f"{len(self.depths)} depths and {len(self.dims)} dims"
             yield Problem("MX204", what, "one of each for every stage", ("dims",))
+        else:
+            yield from self._beside(at)
+
+    def _beside(self, at: Grid) -> Iterator[Problem]:
+        """What is wrong with the second mixer and squeeze-and-excitation, under their own keys."""
+        gate = SqueezeExcitation(reduction=self.se) if self.se else IdentityMixer()
+        for stage, grid in enumerate(self.mixer_grids(at), 1):
+            for problem in self.extra.check(grid):
+                yield replace(problem.under("extra"), what=f"stage {stage}: {problem.what}")
+            for problem in gate.check(grid):
+                what = f"stage {stage}: se={self.se} does not divide {grid.c} channels"
+                yield replace(problem, what=what, where=("se",))
 
     def stem(self) -> Layer:
         return PatchEmbed(self.in_chans, self.dims[0])

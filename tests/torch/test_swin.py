@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models.swin_transformer import SwinTransformer
 
 from mixspec.compiler.cost import count
+from mixspec.compiler.errors import SpecError
 from mixspec.compiler.lower import lower
 from mixspec.compiler.ops import aggregate  # noqa: F401  so that torch's counter knows its work
 from mixspec.compiler.parse import parse
@@ -195,3 +196,25 @@ def test_starts_linear_maps_and_convolutions_as_the_released_code_does():
     bound = 128**-0.5
     assert 0.95 * bound < block.spatial.pre.weight.abs().max().item() <= bound
     assert block.spatial.mixer.conv.bias.any()
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({"mixer": "window", "se": 24}, r"MX203 stage 1: se=24 does not divide 16 channels"),
+        ({"mixer": "window Ch=8", "extra": "DW Ch=12"}, r":\d+:\d+: MX203 stage 1: Ch=12 does not divide 16"),
+        ({"mixer": "window Ch=12"}, r"MX203 stage 1: Ch=12 does not divide 16 channels"),
+        ({"mixer": "window", "depths": [1]}, "MX204 1 depths and 2 dims"),
+        ({"mixer": "window", "dims": []}, "MX103 depths and dims are missing"),
+    ],
+)
+def test_says_what_does_not_fit(keys, words):
+    with pytest.raises(SpecError, match=words):
+        small(**keys)
+
+
+@torch.no_grad()
+def test_compiles_in_one_graph():
+    model = randomise(lower(small("window w=5 Ch=8", se=4)))
+    x = torch.randn(2, 3, 64, 64)
+    assert_near(torch.compile(model, fullgraph=True, backend="aot_eager")(x), model(x))
