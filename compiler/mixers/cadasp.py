@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class CADAsp(Mixer):
-    """At every position each head mixes its base kernels by coefficients that all heads share, read from all channels."""
+    """At every position each head mixes its base kernels by coefficients that all share, read from all channels."""
 
     notation = "CADAsp"
     base_kernels: PositiveInt = Field(8, alias="b", description="base kernels of each head")
