@@ -1,84 +1,173 @@
-"""mixspec lint: everything that is wrong with specs."""
+"""mixspec lint: everything that is wrong with specs, where exactly, and what would be right."""
 
 from __future__ import annotations
 
+import os
+import sys
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from ..compiler.catalogue import STDIN, load
-from ..compiler.errors import Problem, SpecError
-from ..compiler.resolve import resolve
+from ..compiler.document import MAX_BYTES
+from ..compiler.errors import SpecError
+from ..compiler.lint.changes import unified
+from ..compiler.lint.config import Config, ConfigError
+from ..compiler.lint.config import find as find_config
+from ..compiler.lint.config import load as load_config
+from ..compiler.lint.engine import lint, problem_findings
+from ..compiler.lint.finding import Finding
+from ..compiler.lint.fixing import fix as fix_text
+from ..compiler.lint.formats import names, render
+from ..compiler.lint.report import Report
+from ..compiler.lint.rule import rules
+from ..compiler.suggest import did_you_mean
+from ._files import STDIN_NAME, Paths, StdinName, files, stdin, write
 from ._options import Json
-from ._table import print_json
 
-Paths = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="[PATH]...", help="Files, folders, shipped names, or - for standard input. Default: this folder."
-    ),
-]
+Codes = list[str] | None
 
 
-def command(paths: Paths = None, json: Json = False) -> None:
-    """Check specs; print every complaint with file, line, column and what would be right.
+def _format(name: str) -> str:
+    if name not in names():
+        raise typer.BadParameter(f"{name!r} is no format ({did_you_mean(name, names())})")
+    return name
 
-    Exit code 0: nothing found; 1: complaints; 2: wrong usage. Folders are searched for *.yaml.
+
+def _codes(text: str) -> str:
+    for code in text.split(","):
+        if not any(known.startswith(code) for known in rules()):
+            raise typer.BadParameter(f"no rule has a code {code!r} ({did_you_mean(code, rules())})")
+    return text
+
+
+def command(
+    paths: Paths = None,
+    select: Annotated[
+        Codes, typer.Option(parser=_codes, metavar="CODE", help="Only these: MX203, or MX2 for all shapes.")
+    ] = None,
+    ignore: Annotated[Codes, typer.Option(parser=_codes, metavar="CODE", help="All but these.")] = None,
+    fix: Annotated[bool, typer.Option("--fix", help="Make the repairs that keep the meaning.")] = False,
+    unsafe_fixes: Annotated[
+        bool, typer.Option("--unsafe-fixes", help="With --fix: also guess what was meant.")
+    ] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Show what --fix would change, and change nothing.")] = False,
+    output_format: Annotated[str, typer.Option(parser=_format, metavar="FORMAT", help=", ".join(names()))] = "full",
+    json: Json = False,
+    stdin_filename: StdinName = STDIN_NAME,
+    config: Annotated[Path | None, typer.Option(metavar="FILE", help="Instead of the nearest pyproject.toml.")] = None,
+    exit_zero: Annotated[bool, typer.Option("--exit-zero", help="End with 0 whatever is found.")] = False,
+) -> None:
+    """Check specs; print every finding with file, line, column and what would be right.
+
+    Exit code 0: nothing found; 1: findings; 2: wrong usage. Folders are searched for *.yaml, recipes left out. Findings
+    of severity info do not count. `mixspec explain CODE` tells more about a rule.
     """
-    specs = [spec for path in paths or ["."] for spec in _specs(path)]
-    problems = [problem for spec in specs for problem in _problems(spec)]
-    if json:
-        print_json([_data(problem) for problem in problems])
-    else:
-        for problem in problems:
-            typer.echo(str(problem))
-        typer.echo(_summary(len(specs), problems), err=True)
-    if problems:
+    try:
+        run = _Run(select, ignore, fix=fix, unsafe=unsafe_fixes, diff=diff, stdin_name=stdin_filename, config=config)
+        for path in paths or ["."]:
+            run.path(path)
+    except ConfigError as error:
+        raise typer.BadParameter(str(error)) from None
+    findings = tuple(run.findings)
+    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    report = Report(findings, run.count, run.texts, colour)
+    written_out = fix and run.wrote_stdin
+    if not diff:
+        typer.echo(render("json" if json else output_format, report), nl=False, err=written_out)
+    typer.echo(_summary(report, run.fixed), err=True)
+    if not exit_zero and (any(finding.fails for finding in findings) or (diff and run.fixed)):
         raise typer.Exit(1)
 
 
-def _specs(path: str) -> list[str]:
-    """The specs behind a path: those of a folder, its recipes left out, or the path itself."""
-    folder = Path(path)
-    if path == STDIN or not folder.is_dir():
-        return [path]
-    files = [file for file in sorted(folder.rglob("*.yaml")) if not _skipped(file.relative_to(folder))]
-    if not files:
-        raise typer.BadParameter(f"the folder {path} holds no *.yaml")
-    return [str(file) for file in files]
+class _Run:
+    """One run over files: what was found, their texts, and how many repairs were made."""
+
+    def __init__(
+        self, select: Codes, ignore: Codes, *, fix: bool, unsafe: bool, diff: bool, stdin_name: str, config: Path | None
+    ) -> None:
+        self.select, self.ignore = _split(select), _split(ignore)
+        self.fix, self.unsafe, self.diff, self.stdin_name, self.config = fix, unsafe, diff, stdin_name, config
+        self.findings: list[Finding] = []
+        self.texts: dict[str, str] = {}
+        self.names: dict[str, str] = {}
+        self.count = self.fixed = 0
+        self.wrote_stdin = False
+
+    def path(self, path: str) -> None:
+        """All files behind a path; one that cannot be found or read is a finding."""
+        try:
+            for file in files([path]):
+                self.count += 1
+                self.file(file)
+        except SpecError as error:
+            self.count += 1
+            self.findings += problem_findings(error.problems, path)
+
+    def file(self, path: Path | None) -> None:
+        """One file, repaired if asked."""
+        source = self.stdin_name if path is None else str(path)
+        content = stdin() if path is None else _read(path)
+        config = self.settings(source)
+        if not (self.fix or self.diff):
+            found = lint(content, source, config, self.names)
+            if found:
+                self.texts[source] = _text(content)
+            self.findings += found
+            return
+        self.repair(path, source, content, config)
+
+    def repair(self, path: Path | None, source: str, content: bytes, config: Config) -> None:
+        """Make or show the repairs of a file."""
+        before = _text(content)
+        after = fix_text(before, source, config, unsafe=self.unsafe)
+        self.fixed += after.applied
+        self.texts[source] = after.text
+        self.findings += after.findings
+        if self.diff:
+            typer.echo(unified(before, after.text, source), nl=False)
+        elif path is None or after.text != before:
+            write(path, after.text)
+            self.wrote_stdin = self.wrote_stdin or path is None
+
+    def settings(self, source: str) -> Config:
+        """The configuration that holds for a file."""
+        folder = Path(source).resolve().parent if not source.startswith("<") else Path.cwd()
+        found = load_config(self.config) if self.config else find_config(folder)
+        return found.with_codes(self.select, self.ignore)
 
 
-def _skipped(file: Path) -> bool:
-    """Recipes, and whatever lies in hidden folders."""
-    return any(part == "recipes" or part.startswith(".") for part in file.parts)
+def _read(path: Path) -> bytes:
+    from ..compiler.document import content
+
+    return content(path)
 
 
-def _problems(spec: str) -> tuple[Problem, ...]:
-    try:
-        resolve(load(spec))
-    except SpecError as error:
-        return error.problems
-    return ()
+def _text(content: bytes) -> str:
+    return content[: MAX_BYTES + 1].decode("utf-8", "surrogateescape")
 
 
-def _data(problem: Problem) -> dict[str, Any]:
-    place = problem.span._asdict() if problem.span else {}
-    path = ".".join(map(str, problem.where))
-    return {
-        "file": problem.source,
-        **place,
-        "path": path,
-        "code": problem.code,
-        "what": problem.what,
-        "hint": problem.hint,
-    }
+def _split(codes: Codes) -> tuple[str, ...]:
+    return tuple(code for text in codes or () for code in text.split(","))
 
 
-def _summary(specs: int, problems: list[Problem]) -> str:
-    checked = f"{specs} spec{'s' if specs != 1 else ''} checked"
-    if not problems:
-        return f"{checked}, nothing found."
-    codes = ", ".join(f"{count} {code}" for code, count in sorted(Counter(p.code for p in problems).items()))
-    return f"{checked}, {len(problems)} complaint{'s' if len(problems) != 1 else ''}: {codes}."
+def _summary(report: Report, fixed: int) -> str:
+    """What the run came to, in one line."""
+    specs = f"{report.files} spec{'s' if report.files != 1 else ''} checked"
+    repairs = f", {fixed} repair{'s' if fixed != 1 else ''}" if fixed else ""
+    if not report.findings:
+        return f"{specs}{repairs}, nothing found."
+    codes = ", ".join(f"{count} {code}" for code, count in sorted(Counter(one.code for one in report.findings).items()))
+    total = len(report.findings)
+    return f"{specs}{repairs}, {total} finding{'s' if total != 1 else ''}: {codes}.{_offers(report.findings)}"
+
+
+def _offers(findings: Iterable[Finding]) -> str:
+    fixes = [finding.fix for finding in findings if finding.fix]
+    safe = sum(fix.safe for fix in fixes)
+    said = [f"{safe} with --fix"] * bool(safe) + [f"{len(fixes) - safe} with --fix --unsafe-fixes"] * (
+        len(fixes) > safe
+    )
+    return f" Can be repaired: {', '.join(said)}." if said else ""

@@ -84,9 +84,15 @@ def gather(text: str, source: str) -> tuple[Document | None, list[Problem]]:
 def read(path: pathlib.Path, source: str | None = None) -> Document:
     """Read and parse a file, never more of it than a spec may hold."""
     name = str(path) if source is None else source
+    return load(content(path, name), name)
+
+
+def content(path: pathlib.Path, source: str | None = None) -> bytes:
+    """What a file holds, never more than a byte above what a spec may hold. Raises SpecError."""
+    name = str(path) if source is None else source
     try:
         with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+            return file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise _error(name, "MX001", "no such file", _near(path)) from None
     except IsADirectoryError:
@@ -95,7 +101,6 @@ def read(path: pathlib.Path, source: str | None = None) -> Document:
         raise _error(name, "MX001", f"cannot be read: {(error.strerror or 'unknown reason').lower()}") from None
     except ValueError:
         raise _error(name, "MX001", "not a possible file name") from None
-    return load(content, name)
 
 
 def _near(path: pathlib.Path) -> str:

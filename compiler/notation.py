@@ -249,6 +249,9 @@ def per_stage(clauses: Iterable[Clause], stages: int) -> tuple[Call, ...]:
     clauses = tuple(clauses)
     for clause in clauses:
         own = clause.stages or tuple(stage for stage in range(1, stages + 1) if stage not in calls)
+        if not own:
+            hint = "write `in stages 1-2` behind every operator but the last"
+            raise NotationError(f"no stage is left for {clause.name}", clause.extent, hint, code=COVERAGE)
         for index, stage in enumerate(own):
             if stage > stages:
                 hint = f"the network has {stages} stages"

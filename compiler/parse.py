@@ -31,7 +31,10 @@ class Spec:
 
     def problem(self, problem: Problem, same: Mapping[str, str] | None = None) -> Problem:
         """The complaint with its place in the file; ``same`` maps field names to the paper's letters."""
-        where = problem.where or ("family",)
+        said = self.document.data
+        first = problem.where[:1]
+        known = isinstance(said, dict) and any(key in said for key in (*first, *map((same or {}).get, first)))
+        where = problem.where if known else ("family",)
         span = locate(self.document, where, stages=len(self.family.depths), same=same or {})
         return problem.at(self.document.source, span)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 
 from ..complaints import MISSING_KEY, UNKNOWN_KEY, UNKNOWN_NAME
@@ -22,13 +22,28 @@ SYNTAX, LOOK_ALIKE = "MX002", "MX110"
 UNUSED, UNKNOWN_CODE = "MX508", "MX509"
 
 
-def lint(content: str | bytes, source: str = "<stdin>", config: Config | None = None) -> list[Finding]:
-    """All findings of one file, in the order of its text. Never raises on whatever a file may hold."""
-    file = examine(content, source, config or Config())
+def lint(
+    content: str | bytes, source: str = "<stdin>", config: Config | None = None, taken: dict[str, str] | None = None
+) -> list[Finding]:
+    """All findings of one file, in the order of its text. Never raises on whatever a file may hold.
+
+    ``taken``: the files of the run so far by the names of their models; it grows.
+    """
+    file = examine(content, source, config or Config(), {} if taken is None else taken)
+    if taken is not None and file.about:
+        taken.setdefault(file.about.name, source)
     read = [_finding(problem, file) for problem in file.reading.problems]
     rest = [_finding(problem, judged) for judged, problem in _understood(file, read)]
     found = [finding for finding in (*read, *rest) if file.config.selects(finding.code, source)]
     return sorted(dict.fromkeys(_silenced(_explained(found), file)), key=lambda finding: finding.order)
+
+
+def problem_findings(problems: Iterable[Problem], source: str) -> list[Finding]:
+    """Problems of a file that could not even be read."""
+    return [
+        Finding(one.code, rules()[one.code].severity, one.source or source, one.span or START, one.what, one.hint)
+        for one in problems
+    ]
 
 
 def _understood(file: File, read: list[Finding]) -> Iterator[tuple[File, Problem]]:
@@ -37,7 +52,7 @@ def _understood(file: File, read: list[Finding]) -> Iterator[tuple[File, Problem
     if not edits:
         yield from ((file, problem) for problem in likewise([*_judged(file), *_checked(file)]))
         return
-    mended = examine(apply(file.text, edits), file.source, file.config)
+    mended = examine(apply(file.text, edits), file.source, file.config, file.taken)
     touched = {edit.span.line for edit in edits}
     for problem in likewise([*_judged(mended), *_checked(mended)]):
         if problem.span and problem.span.line not in touched:
@@ -50,11 +65,11 @@ def _explained(findings: list[Finding]) -> list[Finding]:
     return [one for one in findings if one.span[:2] not in foreign or one.code not in (UNKNOWN_KEY, UNKNOWN_NAME)]
 
 
-def examine(content: str | bytes, source: str, config: Config) -> File:
+def examine(content: str | bytes, source: str, config: Config, taken: Mapping[str, str]) -> File:
     """A file as far as it can be understood."""
     reading = read(content, source)
     judged = judge(reading.document) if reading.document else Judged(None, None, ())
-    return File(reading, judged, config)
+    return File(reading, judged, config, taken)
 
 
 def _judged(file: File) -> list[Problem]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import count as count_from
@@ -28,6 +29,8 @@ class File:
     reading: Reading
     judged: Judged
     config: Config
+    taken: Mapping[str, str]
+    """The run's other files by the names of their models."""
 
     @property
     def source(self) -> str:

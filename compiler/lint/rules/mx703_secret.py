@@ -20,7 +20,8 @@ from ...errors import Problem
 from ..file import File
 
 _SECRET = re.compile(
-    r"\bhf_[A-Za-z0-9]{30,}|\bgh[pousr]_[A-Za-z0-9]{36,}|\bgithub_pat_\w{50,}|\bAKIA[0-9A-Z]{16}\b|BEGIN [A-Z ]*PRIVATE KEY"
+    r"\bhf_[A-Za-z0-9]{30,}|\bgh[pousr]_[A-Za-z0-9]{36,}|\bgithub_pat_\w{50,}|\bAKIA[0-9A-Z]{16}\b"
+    r"|BEGIN [A-Z ]*PRIVATE KEY"
 )
 
 

@@ -1,0 +1,63 @@
+"""Where the commands that read and write specs as text find them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..compiler.catalogue import STDIN, find
+from ..compiler.document import MAX_BYTES
+
+STDIN_NAME = "<stdin>"
+
+Paths = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[PATH]...", help="Files, folders, shipped names, or - for standard input. Default: this folder."
+    ),
+]
+StdinName = Annotated[
+    str, typer.Option("--stdin-filename", metavar="FILE", help="The name that standard input goes by.")
+]
+
+
+def files(paths: Iterable[str] | None) -> Iterator[Path | None]:
+    """The files behind paths, folders searched for specs; None is standard input. Raises SpecError."""
+    for path in paths or ["."]:
+        folder = Path(path)
+        if path == STDIN:
+            yield None
+        elif folder.is_dir():
+            yield from _inside(folder)
+        else:
+            yield find(path)
+
+
+def _inside(folder: Path) -> list[Path]:
+    """The specs of a folder: neither recipes nor the entries of weight files, nothing hidden."""
+    found = [file for file in sorted(folder.rglob("*.yaml")) if not _skipped(file.relative_to(folder))]
+    if not found:
+        raise typer.BadParameter(f"the folder {folder} holds no *.yaml")
+    return found
+
+
+def _skipped(file: Path) -> bool:
+    return any(part in ("recipes", "entries") or part.startswith(".") for part in file.parts)
+
+
+def stdin() -> bytes:
+    """Standard input, never more of it than a spec may hold."""
+    return sys.stdin.buffer.read(MAX_BYTES + 1)
+
+
+def write(path: Path | None, text: str) -> None:
+    """Put a text back where it came from: into its file, or on standard output. Bytes that are no UTF-8 stay."""
+    content = text.encode("utf-8", "surrogateescape")
+    if path is None:
+        sys.stdout.buffer.write(content)
+    else:
+        path.write_bytes(content)

@@ -1,0 +1,184 @@
+"""Every rule: its documentation, and that its examples are judged as they say."""
+
+from __future__ import annotations
+
+import pytest
+
+from mixspec.compiler.edits import span_of
+from mixspec.compiler.lint.config import Config
+from mixspec.compiler.lint.engine import lint
+from mixspec.compiler.lint.finding import Finding
+from mixspec.compiler.lint.fixing import fix
+from mixspec.compiler.lint.rule import FAMILIES, Rule, rules
+
+RULES = list(rules().values())
+SMALL = "name: small\nfamily: metaformer\nsize: s12\nmixers: SepConv\ndescription: small\n"
+HPX = SMALL.replace("SepConv", "Hpx")
+ROW = SMALL.replace("s12", "s18") + "published:\n  - source: HyenaPixel, arXiv:2402.19305v1, Table 1\n"
+
+NO_EXAMPLE: dict[str, tuple[str, str]] = {
+    "MX006": (SMALL + "# a\x07b\n", SMALL),
+    "MX504": (SMALL + "\n\n", SMALL),
+    "MX601": (HPX + "targets: [onnx]\n", SMALL + "targets: [onnx]\n"),
+    "MX603": (HPX + "targets: [fp16]\n", SMALL + "targets: [fp16]\n"),
+    "MX604": (SMALL.replace("SepConv", "DA") + "targets: [any_size]\n", SMALL + "targets: [any_size, compile]\n"),
+    "MX701": (SMALL + "# a\u202eb\n", SMALL),
+    "MX703": (SMALL + "# hf_" + "a1" * 17 + "\n", SMALL + "# hf_token\n"),
+}
+"""Bad and good for rules whose subject cannot be shown in a docstring."""
+
+ELSEWHERE = {
+    "MX001",  # a file
+    "MX005",  # a large file
+    "MX202",  # no shipped family asks a mixer for a stride it lacks without one
+    "MX208",  # a family
+    "MX507",  # two files
+    "MX602",  # no shipped mixer
+}
+
+
+def codes(text: str, source: str = "<example>") -> set[str]:
+    return {finding.code for finding in lint(text, source)}
+
+
+def named(text: str) -> str:
+    return text.split("\n")[0].removeprefix("# file: ") if text.startswith("# file: ") else "<example>"
+
+
+def only(text: str, code: str, source: str = "<stdin>") -> list[Finding]:
+    return [finding for finding in lint(text, source) if finding.code == code]
+
+
+def test_there_are_many() -> None:
+    assert len(RULES) >= 55
+    assert {rule.code[:3] for rule in RULES} == {*FAMILIES}
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
+def test_documentation(rule: Rule) -> None:
+    assert list(rule.sections) == ["What", "Why", "Example"]
+    assert all(len(text) > 20 for text in rule.sections.values())
+    assert len(rule.title) < 80 and not rule.title.endswith(".")
+    assert rule.severity in ("error", "warning", "info")
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
+def test_example_is_judged_as_it_says(rule: Rule) -> None:
+    bad, good = rule.example("Bad"), rule.example("Good")
+    if rule.code in NO_EXAMPLE:
+        bad, good = NO_EXAMPLE[rule.code]
+    elif not bad.strip():
+        assert rule.code in ELSEWHERE
+        return
+    found = codes(bad, named(bad))
+    assert rule.code in found and found <= {rule.code, "MX503"}
+    assert codes(good, named(good)) <= {"MX503"}
+
+
+@pytest.mark.parametrize("rule", [rule for rule in RULES if rule.example("Bad").strip()], ids=lambda rule: rule.code)
+def test_repair_of_an_example_lasts(rule: Rule) -> None:
+    """A text after all repairs is not changed by a second run."""
+    once = fix(rule.example("Bad"), "<example>", Config(), unsafe=True)
+    again = fix(once.text, "<example>", Config(), unsafe=True)
+    assert again.text == once.text and again.applied == 0
+
+
+def test_safe_repairs_keep_the_network() -> None:
+    text = "name: small\nfamily: MetaFormer\nsize: s12\nmixers: {1-2: sepconv kernel=3, 3-4: ATTENTION}  \n\n"
+    fixed = fix(text, "<example>", Config()).text
+    assert (
+        fixed
+        == "name: small\nfamily: metaformer\nsize: s12\nmixers: SepConv k=3 in stages 1-2, attention in stages 3-4\n"
+    )
+
+
+MARKED = [
+    ("MX203", SMALL.replace("SepConv", "SepConv k=3 in stages 1-2, attention Ch=«24»")),
+    ("MX203", SMALL.replace("SepConv", "[SepConv, SepConv, {type: attention, Ch: «24»}, SepConv]")),
+    ("MX203", SMALL.replace("SepConv", "{1-2: SepConv, 3-4: attention Ch=«24»}")),
+    ("MX101", SMALL.replace("SepConv", "'SepConv «kk»=3'")),
+    ("MX109", SMALL.replace("SepConv", "SepConv k=(3,5,«x»,7)")),
+    ("MX107", SMALL.replace("SepConv", "SepConv k=(«3,5,7»)")),
+    ("MX106", SMALL.replace("SepConv", "SepConv, «attention» Ch=32")),
+    ("MX106", SMALL.replace("SepConv", "SepConv in stages 1-2, attention «in stage 4»")),
+    ("MX105", SMALL.replace("SepConv", "SepConv in stages «2-1», attention")),
+    ("MX108", SMALL.replace("SepConv", "SepConv k=3 «k=5»")),
+    ("MX102", SMALL + "image: [224, «6»]\n"),
+    ("MX101", SMALL + "mlp: {type: mlp, «ratoi»: 3}\n"),
+    ("MX101", SMALL + "published:\n  - source: x\n    «flopps»: 3G\n"),
+    ("MX103", SMALL.replace("size: s12\n", "").replace("metaformer", "«metaformer»")),
+    ("MX103", "\n# first\n«family»: metaformer\nsize: s12\nmixers: SepConv\n"),
+    ("MX101", "\ufeff" + SMALL + "«clases»: 3\n"),
+    ("MX101", SMALL.replace("\n", "\r\n") + "«clases»: 3\r\n"),
+    ("MX401", ROW + "    params: «28M»\n"),
+    ("MX104", SMALL + "targets: [«onx»]\n"),
+    ("MX002", SMALL + 'recipe: «"»a\n'),
+    ("MX002", SMALL + "res_scale: «[»true, true\nimage: 224\n"),
+]
+
+
+@pytest.mark.parametrize("code, marked", MARKED, ids=range(len(MARKED)))
+def test_the_very_token(code: str, marked: str) -> None:
+    text = marked.replace("«", "").replace("»", "")
+    before = marked.removeprefix("\ufeff")
+    start, end = before.index("«"), before.index("»") - 1
+    expected = span_of(text.removeprefix("\ufeff"), start, end)
+    assert [finding.span for finding in only(text, code)] == [expected]
+
+
+def test_shapes_of_all_stages_and_a_value_that_suits_them() -> None:
+    [finding] = only(SMALL.replace("SepConv", "attention Ch=24"), "MX203")
+    assert finding.trail == tuple(
+        f"stage {s} is {grid} here" for s, grid in enumerate(("56x56x64", "28x28x128", "14x14x320", "7x7x512"), 1)
+    )
+    assert finding.hint == "for all of them: 16, 32"
+    [narrow] = only(SMALL.replace("SepConv", "SepConv in stages 1-2, attention Ch=30 in stage 3, SepConv"), "MX203")
+    assert (narrow.what, narrow.hint) == ("stage 3: Ch=30 does not divide 320 channels", "nearest: 20, 32")
+
+
+def test_one_mistake_does_not_hide_another() -> None:
+    text = """name: small
+ family: metaformer
+size: s21
+mixers: SepCnov kk=3 in stages 1-2, attention Ch=24 in stages 3-4
+norm: layrnorm
+clases: ten
+image: 224
+image: 224
+published:
+  - sorce: x
+    top1: 0.8
+"""
+    found = [(finding.code, *finding.span[:2]) for finding in lint(text, "<example>")]
+    assert found == [
+        ("MX002", 2, 2),
+        ("MX104", 3, 7),
+        ("MX104", 4, 9),
+        ("MX101", 4, 17),
+        ("MX203", 4, 50),
+        ("MX104", 5, 7),
+        ("MX101", 6, 1),
+        ("MX003", 8, 1),
+        ("MX101", 10, 5),
+    ]
+
+
+def test_published_figures_name_the_counter_that_fits() -> None:
+    [finding] = only(
+        ROW.replace("SepConv", "SepConv in stages 1-2, attention") + "    flops: 4.12G\n    counter: elementwise\n",
+        "MX402",
+    )
+    assert finding.hint == "it is the figure of counter: fvcore" and finding.span[:2] == (9, 14)
+
+
+def test_a_disputed_figure_is_left_alone() -> None:
+    assert codes(ROW + "    params: 28M\n    disputed: the text says 27M\n") == set()
+    assert codes(ROW + "    params: 27M\n    disputed: the text says 28M\n") == {"MX403"}
+
+
+def test_budget_of_the_project() -> None:
+    config = Config(budget={"max_macs": 10**9})
+    [finding] = [one for one in lint(SMALL, "<example>", config) if one.code == "MX302"]
+    assert "1,000,000,000 are allowed, from pyproject.toml" in finding.what
+    own = SMALL + "budget: {max_macs: 9G}\n"
+    assert not [one for one in lint(own, "<example>", config) if one.code == "MX302"]
