@@ -49,7 +49,9 @@ class ConvAttentionWithToken(ConvAttention):
     tokens = 1
 
     def forward(self, m: Bound, x: Tensor, size: tuple[int, int]) -> Tensor:  # type: ignore[override]
-        return self.on_rows(m, x, size)
+        row = x.squeeze(2)
+        y = self.attend(m, row[..., 1:].unflatten(2, size), row[..., :1].transpose(1, 2))
+        return y.transpose(1, 2).unsqueeze(2)
 
 
 @dataclass(frozen=True, slots=True)

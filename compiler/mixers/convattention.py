@@ -93,31 +93,33 @@ class ConvAttention(Mixer):
         return queries.size + 2 * keys.size + queries.pixels * (at.c // self.head_channels)
 
     def forward(self, m: Bound, x: Tensor) -> Tensor:
-        size = (x.shape[2], x.shape[3])
-        return self.on_rows(m, x.flatten(2).unsqueeze(2), size).squeeze(2).unflatten(2, size)
+        return self.attend(m, x, None).transpose(1, 2).unflatten(2, x.shape[2:])
 
-    def on_rows(self, m: Bound, row: Tensor, size: tuple[int, int]) -> Tensor:
-        """The same on rows (B, C, 1, tokens + H W) of a map of that size."""
+    def attend(self, m: Bound, x: Tensor, tokens: Tensor | None) -> Tensor:
+        """Attention among tokens (B, T, C), where there are any, and the positions of a map: (B, T + H W, C)."""
         from torch.nn.functional import scaled_dot_product_attention
 
-        tokens, x = row[..., : self.tokens], row[..., self.tokens :].squeeze(2).unflatten(2, size)
-        q, k, v = (self._heads(self._project(m, name, tokens, x)) for name in "qkv")
-        y = scaled_dot_product_attention(q, k, v, scale=row.shape[1] ** -0.5)
-        return m.proj(y.transpose(-1, -2).flatten(1, 2).unsqueeze(2))
+        # linear maps read the last axis here: as 1x1 convolutions of a single row their layout is ambiguous for one
+        # image, and what a compiled attention makes of that is garbage
+        q, k, v = (self._heads(self._project(m, name, x, tokens)) for name in "qkv")
+        y = scaled_dot_product_attention(q, k, v, scale=x.shape[1] ** -0.5)
+        return m.proj(y.transpose(1, 2).flatten(2))
 
     def _heads(self, row: Tensor) -> Tensor:
-        """(B, C, 1, N) as (B, heads, N, head channels)."""
-        return row.squeeze(2).unflatten(1, (-1, self.head_channels)).transpose(-1, -2)
+        """(B, N, C) as (B, heads, N, head channels)."""
+        return row.unflatten(2, (-1, self.head_channels)).transpose(1, 2)
 
-    def _project(self, m: Bound, name: str, tokens: Tensor, x: Tensor) -> Tensor:
+    def _project(self, m: Bound, name: str, x: Tensor, tokens: Tensor | None) -> Tensor:
         conv, norm, linear = (getattr(m, f"{name}_{part}") for part in ("conv", "norm", "linear"))
-        row = linear(self._prefixed(tokens, norm(conv(x))))
+        y = linear(_row(norm(conv(x)), tokens))
         if self.projection == "conv":
-            return row
-        return row + self._prefixed(tokens, m.pool(x) if name != "q" and self._pools() else x)
+            return y
+        return y + _row(m.pool(x) if name != "q" and self._pools() else x, tokens)
 
-    def _prefixed(self, tokens: Tensor, x: Tensor) -> Tensor:
-        import torch
 
-        row = x.flatten(2).unsqueeze(2)
-        return torch.cat([tokens, row], dim=3) if self.tokens else row
+def _row(x: Tensor, tokens: Tensor | None) -> Tensor:
+    """Tokens and the positions of a map: (B, T + H W, C)."""
+    import torch
+
+    positions = x.flatten(2).transpose(1, 2)
+    return positions if tokens is None else torch.cat([tokens, positions], dim=1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import re
 from pathlib import Path
 
@@ -236,6 +238,37 @@ def test_exports_with_its_token() -> None:
     model = lower(tiny(ATC, FF)).eval()
     x = torch.randn(2, 3, 32, 32)
     torch.testing.assert_close(torch.export.export(model, (x,)).module()(x), model(x))
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize("family", ["cvt", "isotropic"])
+def test_compiles_in_one_graph(family: str, batch: int) -> None:
+    torch.manual_seed(0)
+    fields = "dims: [64, 64, 64]" if family == "cvt" else "depths: [2]\nwidth: 64"
+    model = lower(resolve(parse(f"name: x\nfamily: {family}\nimage: 64\nclasses: 5\n{fields}\n"))).eval()
+    x = torch.randn(batch, 3, 64, 64)
+    torch._dynamo.reset()
+    torch.testing.assert_close(torch.compile(model, fullgraph=True, backend="aot_eager")(x), model(x))
+
+
+def test_copies_give_the_same() -> None:
+    model, x = lower(tiny()).eval(), torch.randn(1, 3, 32, 32)
+    assert torch.equal(copy.deepcopy(model)(x), model(x))
+    assert torch.equal(pickle.loads(pickle.dumps(model))(x), model(x))
+
+
+def test_pruning_the_token_stage_leaves_maps() -> None:
+    model = lower(tiny()).eval()
+    model.prune_intermediate_layers([1])
+    assert model(torch.randn(1, 3, 32, 32)).shape == (1, 16)
+
+
+def test_a_new_classifier_reads_the_token() -> None:
+    model, x = lower(tiny()).eval(), torch.randn(2, 3, 32, 32)
+    model.reset_classifier(7)
+    assert model(x).shape == (2, 7)
+    model.reset_classifier(0)
+    torch.testing.assert_close(model(x), model.head.norm(model.forward_features(x)[:, :, 0, 0]))
 
 
 def test_token_is_exempt_from_weight_decay() -> None:
