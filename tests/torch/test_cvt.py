@@ -244,7 +244,7 @@ def test_exports_with_its_token() -> None:
 @pytest.mark.parametrize("family", ["cvt", "isotropic"])
 def test_compiles_in_one_graph(family: str, batch: int) -> None:
     torch.manual_seed(0)
-    fields = "dims: [64, 64, 64]" if family == "cvt" else "depths: [2]\nwidth: 64"
+    fields = "depths: [1, 1, 1]\ndims: [64, 64, 64]" if family == "cvt" else "depths: [2]\nwidth: 64"
     model = lower(resolve(parse(f"name: x\nfamily: {family}\nimage: 64\nclasses: 5\n{fields}\n"))).eval()
     x = torch.randn(batch, 3, 64, 64)
     torch._dynamo.reset()
