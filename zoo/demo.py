@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import torch
 
 from ..compiler.resolve import Network
 from .classifier import Classifier, Prediction
@@ -34,14 +37,27 @@ class Outcome:
     seconds: float
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute on one core: enough for so small a network, the same bits whatever the number of cores, and not slowed
+    down by many where threads wait for a core that is busy with something else.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@one_thread()
 def demonstrate(network: Network, output: Path, say: Say, *, seed: int = 0, watch: Watch | None = None) -> Outcome:
     """Train ``network`` on the digits, read the file back, check that it answers alike, and show what it has learnt."""
     start = time.perf_counter()
     data = digits()
-    recipe = recipes.read("digits")
-    done = train(network, recipe, data, output, seed=seed, overwrite=True, watch=watch)
-    say(f"\n{done.best} was best after epoch {done.best_epoch.epoch}; read back and evaluated:")
+    done = train(network, recipes.read("digits"), data, output, seed=seed, overwrite=True, watch=watch)
     classifier = reread(done, data)
+    say(f"\n{done.best} was best after epoch {done.best_epoch.epoch}; read back and evaluated:")
     test = data.splits["test"]
     seen = classifier.evaluate(test)
     say(

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,15 @@ class Bar(Watch):
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True, highlight=False)
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self.progress = Progress(*columns, TextColumn("{task.fields[now]}"), console=self.console, transient=True)
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(12),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[now]}"),
+        )
+        self.progress = Progress(*columns, console=self.console, transient=True)
         self.task = self.progress.add_task("training", total=None, visible=False, now="")
-        self.epochs = 0
+        self.epochs, self.accuracy = 0, ""
 
     def __enter__(self) -> Self:
         if self.console.is_terminal:
@@ -53,18 +58,22 @@ class Bar(Watch):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.progress.stop()
+        if self.console.is_terminal:  # elsewhere stopping would print an empty line
+            self.progress.stop()
+        if kind is KeyboardInterrupt:
+            self.console.print("stopped; last.safetensors holds the last whole epoch, if there was one")
 
     def starts(self, epochs: int, images: int) -> None:
         self.epochs = epochs
         self.progress.update(self.task, total=epochs * images, visible=True)
 
     def update(self, epoch: int, images: int, loss: float, lr: float) -> None:
-        name = f"epoch {epoch}/{self.epochs}"
-        self.progress.update(self.task, description=name, advance=images, now=f"loss {loss:.3f}  lr {lr:.1e}")
+        now = f"loss {loss:.3f}  lr {lr:.1e}  {self.progress.tasks[0].speed or 0:.0f} images/s{self.accuracy}"
+        self.progress.update(self.task, description=f"epoch {epoch}/{self.epochs}", advance=images, now=now)
 
     def ends(self, epoch: Epoch, best: bool) -> None:
         width = len(str(self.epochs))
+        self.accuracy = f"  val {epoch.val_top1:.1f} %"
         self.console.print(
             f"epoch {epoch.epoch:{width}d}/{self.epochs}  loss {epoch.loss:.3f}  lr {epoch.lr:.1e}  "
             f"{epoch.images_per_second:5.0f} images/s  val top-1 {epoch.val_top1:5.1f} %{'  best' if best else ''}",

@@ -1,0 +1,45 @@
+import io
+
+import torch
+from rich.console import Console
+
+from mixspec.zoo.demo import one_thread
+from mixspec.zoo.training.watch import Bar, Epoch
+
+EPOCH = Epoch(3, 0.51234, 1e-3, 812.3, 1.5, 97.3333, 100.0, 0.1)
+
+
+def shown(terminal: bool, error: type[BaseException] | None = None) -> str:
+    text = io.StringIO()
+    console = Console(file=text, force_terminal=terminal, width=80, highlight=False, color_system=None)
+    try:
+        with Bar(console) as bar:
+            bar.starts(12, 640)
+            bar.update(3, 64, 0.4321, 2e-3)
+            bar.progress.refresh()
+            if error:
+                raise error
+            bar.ends(EPOCH, best=True)
+    except KeyboardInterrupt:
+        pass
+    return text.getvalue()
+
+
+def test_a_log_has_one_line_for_an_epoch() -> None:
+    assert shown(False) == "epoch  3/12  loss 0.512  lr 1.0e-03    812 images/s  val top-1  97.3 %  best\n"
+
+
+def test_a_terminal_sees_the_update() -> None:
+    said = shown(True)
+    assert "epoch 3/12" in said and "loss 0.432  lr 2.0e-03" in said and " images/s" in said
+
+
+def test_an_interrupted_training_says_what_is_left() -> None:
+    assert shown(False, KeyboardInterrupt).startswith("stopped; last.safetensors holds the last whole epoch")
+
+
+def test_one_thread_gives_the_others_back() -> None:
+    before = torch.get_num_threads()
+    with one_thread():
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == before
