@@ -41,6 +41,15 @@ class Family(Operator):
         depths: tuple[int, ...]
         mixers: tuple[Mixer, ...]
 
+    def mixer(self, stage: int, block: int) -> Mixer:
+        """The mixer of a block, both counted from 0: its own under ``blocks``, else its stage's."""
+        return dict(self._own_mixers).get(f"stages.{stage}.blocks.{block}", self.mixers[stage])
+
+    @property
+    def _own_mixers(self) -> tuple[tuple[str, Mixer], ...]:
+        """Blocks whose mixers differ from their stage's, by path, in families that have a field for them."""
+        return getattr(self, "blocks", ())
+
     def stem(self) -> Layer:
         """From image to the first stage."""
         raise TypeError(f"{self.notation} has no stem")
@@ -61,7 +70,11 @@ class Family(Operator):
         """With every mixer told its stage and grid, for images of shape ``at``."""
         grids = self.mixer_grids(at)
         mixers = tuple(m.settle(i, g) for i, (m, g) in enumerate(zip(self.mixers, grids, strict=True), 1))
-        return self.model_copy(update={"mixers": mixers})
+        update: dict[str, Any] = {"mixers": mixers}
+        if self._own_mixers:
+            stages = [(path, int(path.split(".")[1]), mixer) for path, mixer in self._own_mixers]
+            update["blocks"] = tuple((path, mixer.settle(i + 1, grids[i])) for path, i, mixer in stages)
+        return self.model_copy(update=update)
 
     def drop_path_rates(self) -> list[float]:
         """Rate of every block: a linear ramp over the whole depth, from zero to ``drop_path``."""
@@ -97,5 +110,6 @@ class Family(Operator):
 
     def canonical(self) -> dict[str, Any]:
         """Everything that fixes weights and outputs, under full names and with nothing left to default."""
-        fields = self.model_dump(exclude=set(TRAINING_ONLY) | {"size"})
+        unsaid = set() if self._own_mixers else {"blocks"}
+        fields = self.model_dump(exclude=set(TRAINING_ONLY) | {"size"} | unsaid)
         return {"family": self.notation, **fields}

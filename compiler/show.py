@@ -43,7 +43,11 @@ def outline(network: Network, at: Grid) -> list[Line]:
     for line in portions(network.family, at, "stage"):
         if _STAGE.fullmatch(line.path):
             depth, mixer = next(stages)
-            line = Line(line.path, str(mixer), line.grid, line.cost, depth)
+            own = [
+                str(other) for key, other in getattr(network.family, "blocks", ()) if key.startswith(f"{line.path}.")
+            ]
+            what = " | ".join(dict.fromkeys([str(mixer), *own]))
+            line = Line(line.path, what, line.grid, line.cost, depth)
         lines.append(line)
     return lines
 

@@ -101,6 +101,9 @@ def _stage(path: str) -> int | None:
 
 def _origin(family: Family, operator: Operator, path: str) -> Path:
     """The spec's key that put this operator where it is."""
+    own = next((key for key, _ in getattr(family, "blocks", ()) if path.startswith(f"{key}.")), None)
+    if own and isinstance(operator, Mixer):
+        return ("blocks", own)
     stage, named = _stage(path), next(((name,) for name, value in family if value == operator), ())
     # a stage may hold mixers that are not its token mixer: the filters in front of it
     if isinstance(operator, Mixer) and stage is not None and (not named or path.endswith(".mixer")):

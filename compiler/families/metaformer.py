@@ -27,6 +27,7 @@ from ..norms import registry as known_norms
 from ..norms.layernorm import LayerNorm
 from ..operator import Operator
 from ..parts import Conv, DropPath, scale
+from ..per_block import PerBlock
 from ..per_stage import PerStage
 
 if TYPE_CHECKING:
@@ -61,6 +62,9 @@ class MetaFormer(Family):
     depths: tuple[PositiveInt, ...] = Field(default_factory=_sized(0), description="blocks of each stage")
     dims: tuple[PositiveInt, ...] = Field(default_factory=_sized(1), description="channels of each stage")
     mixers: Annotated[tuple[Mixer, ...], PerStage(known_mixers)] = Field(description="token mixer of each stage")
+    blocks: Annotated[tuple[tuple[str, Mixer], ...], PerBlock(known_mixers)] = Field(
+        (), description="mixers of single blocks, by path (`stages.0.blocks.1`), in place of their stage's"
+    )
     mlp: Annotated[Operator, known_mlps] = Field(Mlp(activation="star_relu", bias=False), description="channel MLP")
     norm: Annotated[Norm, known_norms] = Field(LayerNorm(bias=False), description="norm in front of mixers and MLPs")
     patch_norm: Annotated[Norm, known_norms] = Field(
@@ -68,10 +72,11 @@ class MetaFormer(Family):
         description="norm behind the stem and in front of downsampling; that of the blocks if left out",
     )
     head: Annotated[Head, known_heads] = Field(MlpHead(), description="from the last map to classes")
-    stem_kind: Literal["patch", "small"] = Field(
+    stem_kind: Literal["patch", "half", "small"] = Field(
         "patch",
         alias="stem",
-        description="patch: 7x7 convolution, stride 4; small: 3x3, stride 1, for images of 32 pixels and less",
+        description="patch: 7x7 convolution, stride 4; for images of 32 pixels and less half: 3x3, stride 2, "
+        "and small: 3x3, stride 1",
     )
     res_scale: tuple[bool, ...] = Field(
         default_factory=lambda data: tuple(stage > 2 for stage, _ in enumerate(data.get("depths", ()), 1)),
@@ -94,9 +99,8 @@ class MetaFormer(Family):
             )
 
     def stem(self) -> Layer:
-        if self.stem_kind == "small":
-            return Stem(Conv(self.in_chans, self.dims[0], 3, 1, bias=True), self.patch_norm)
-        return Stem(Conv(self.in_chans, self.dims[0], 7, 4, padding=2, bias=True), self.patch_norm)
+        kernel, stride, padding = {"patch": (7, 4, 2), "half": (3, 2, 1), "small": (3, 1, 1)}[self.stem_kind]
+        return Stem(Conv(self.in_chans, self.dims[0], kernel, stride, padding, bias=True), self.patch_norm)
 
     def stages(self) -> tuple[Layer, ...]:
         return tuple(self._stage(index) for index in range(len(self.depths)))
@@ -104,8 +108,8 @@ class MetaFormer(Family):
     def _stage(self, index: int) -> Layer:
         down = None if index == 0 else Downsample(self.dims[index - 1], self.dims[index], self.patch_norm)
         blocks = tuple(
-            Block(self.mixers[index], self.mlp, self.norm, self.res_scale[index], rate)
-            for rate in self.stage_rates(index)
+            Block(self.mixer(index, number), self.mlp, self.norm, self.res_scale[index], rate)
+            for number, rate in enumerate(self.stage_rates(index))
         )
         return Stage(down, Sequence(blocks))
 

@@ -23,6 +23,7 @@ from ..mixers import registry as known_mixers
 from ..mixers.conv import Conv as ConvMixer
 from ..mixers.dw import DW
 from ..parts import Conv
+from ..per_block import PerBlock
 from ..per_stage import PerStage
 from ..registry import Registry
 from ._bottleneck import Bottleneck, Stage, conv_stem, shortcut
@@ -68,6 +69,9 @@ class ResNet(Family):
     mixers: Annotated[tuple[Mixer, ...], PerStage(known_mixers)] = Field(
         default_factory=lambda data: (ConvMixer(),) * len(data.get("depths", ())),
         description="spatial filter of each stage",
+    )
+    blocks: Annotated[tuple[tuple[str, Mixer], ...], PerBlock(known_mixers)] = Field(
+        (), description="mixers of single blocks, by path (`stages.0.blocks.1`), in place of their stage's"
     )
     width: PositiveInt = Field(64, description="channels of the first stage's mixers; they double with every stage")
     expansion: PositiveInt = Field(4, description="channels between blocks over channels of the mixer")
@@ -115,6 +119,10 @@ class ResNet(Family):
                     yield Problem(
                         "MX202", what, "variant: e or original has the stride elsewhere", ("mixers", stage - 1)
                     )
+            for path, mixer in self.blocks:
+                if path.endswith(".blocks.0") and path != "stages.0.blocks.0" and not mixer.strides():
+                    what = f"{path}: {mixer.notation} cannot stride, as variant {self.variant} asks"
+                    yield Problem("MX202", what, "variant: e or original has the stride elsewhere", ("blocks", path))
 
     def stem(self) -> Layer:
         c = self.width
@@ -134,24 +142,25 @@ class ResNet(Family):
         """Blocks of one width; the first of them halves the map, save in the first stage."""
         stride = 1 if index == 0 or self.variant == "e" else 2
         rates = self.stage_rates(index)
-        first = self._block(index, stride, rates[0], first=True)
-        blocks = (first, *(self._block(index, 1, rate) for rate in rates[1:]))
+        first = self._block(index, 0, stride, rates[0])
+        blocks = (first, *(self._block(index, number, 1, rate) for number, rate in enumerate(rates[1:], 1)))
         full_size = index == 0 and self.stem_kind == "small"
         downsample = self._filter if self.variant == "e" and not full_size else None
         return Stage(downsample, Sequence(blocks))
 
-    def _block(self, index: int, stride: int, rate: float, *, first: bool = False) -> Bottleneck:
+    def _block(self, index: int, number: int, stride: int, rate: float) -> Bottleneck:
         c = self.width << index
         cout = c * self.expansion
-        cin = cout if not first else (self.width if index == 0 else cout // 2)
+        cin = cout if number else (self.width if index == 0 else cout // 2)
+        mixer = self.mixer(index, number)
         inside = self.variant in ("b", "d")
         low_pass = self._filter if stride > 1 and self.variant == "post" else None
         pool = self.shortcut_pool if stride > 1 and self.variant == "d" else None
         changes = stride > 1 or cin != cout
         return Bottleneck.of(
             (cin, c, cout),
-            self.mixers[index].strided(stride) if inside else self.mixers[index],
-            self._pre(self.mixers[index]),
+            mixer.strided(stride) if inside else mixer,
+            self._pre(mixer),
             stride=stride if self.variant == "original" else 1,
             low_pass=low_pass,
             beside=shortcut(cin, cout, stride, pool=pool, low_pass=low_pass) if changes else None,

@@ -30,6 +30,7 @@ from ..norms.batchnorm import BatchNorm
 from ..norms.layernorm import LayerNorm
 from ..operator import Operator
 from ..parts import Conv, DropPath, Linear
+from ..per_block import PerBlock
 from ..per_stage import PerStage
 from ._frames import Branch, LinearOrConv, conv_frame
 
@@ -64,6 +65,9 @@ class Swin(Family):
     depths: tuple[PositiveInt, ...] = Field(default_factory=_sized(0), description="blocks of each stage")
     dims: tuple[PositiveInt, ...] = Field(default_factory=_sized(1), description="channels of each stage")
     mixers: Annotated[tuple[Mixer, ...], PerStage(known_mixers)] = Field(description="token mixer of each stage")
+    blocks: Annotated[tuple[tuple[str, Mixer], ...], PerBlock(known_mixers)] = Field(
+        (), description="mixers of single blocks, by path (`stages.0.blocks.1`), in place of their stage's"
+    )
     block: Literal["transformer", "conv"] = Field(
         "transformer",
         description="transformer: norm, mixer; conv: the mixer between two 1x1 convolutions, norms, ReLUs",
@@ -111,7 +115,7 @@ class Swin(Family):
         return Stage(down, Sequence(tuple(self._block(index, number, rate) for number, rate in enumerate(rates))))
 
     def _block(self, stage: int, number: int, drop_path: float) -> Layer:
-        mixer, c = self.mixers[stage], self.dims[stage]
+        mixer, c = self.mixer(stage, number), self.dims[stage]
         mixer = _shifted(mixer) if number % 2 else mixer
         gate = {"se": SqueezeExcitation(reduction=self.se)} if self.se else {}
         last = isinstance(self.extra, IdentityMixer)
