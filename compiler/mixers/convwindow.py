@@ -124,8 +124,6 @@ class ConvWindow(Mixer):
 
     def _logits(self, m: Bound, q: Tensor, k: Tensor, tiling: Tiling) -> Tensor:
         """(B, windows, heads, positions, positions) from queries and keys (B, windows, heads, positions, d)."""
-        import torch
-
         from ..ops import tiles
 
         if self.order == "post":
@@ -133,7 +131,10 @@ class ConvWindow(Mixer):
         logits = q @ k.transpose(-1, -2)
         if self.order == "static":
             theta = tiles.position_bias(m.theta, self.window, tiling).unflatten(0, (q.shape[2], -1))
-            logits = logits + torch.einsum("bnhid,hdij->bnhij", q, theta)
+            # by head and position, images and windows together; einsum would multiply where a window has one position
+            rows = q.permute(2, 3, 0, 1, 4)
+            static = rows.flatten(2, 3) @ theta.transpose(1, 2)
+            logits = logits + static.unflatten(2, rows.shape[2:4]).permute(2, 3, 0, 1, 4)
         return logits
 
     def _convolved(self, kernels: Tensor, k: Tensor, tiling: Tiling) -> Tensor:

@@ -83,16 +83,22 @@ class StaticWindow(Mixer):
         return self.tiling(at).padded(at.c).size
 
     def forward(self, m: Bound, x: Tensor) -> Tensor:
-        import torch
-
         from ..ops import tiles
 
         heads = x.shape[1] // self.head_channels
         tiling = Tiling.of(x.shape[2], x.shape[3], self.window, self.shift)
         value = tiles.split(m.value(tiles.lay(x, tiling)), tiling, 1, heads)[0]
         weight = self._fitting(m.weight, tiling)
-        y = torch.einsum("hij,bnhjd->bnhid" if self.shared else "nhij,bnhjd->bnhid", weight, value)
-        return tiles.lift(m.proj(tiles.join(y, tiling)), tiling)
+        return tiles.lift(m.proj(tiles.join(self._mixed(weight, value), tiling)), tiling)
+
+    def _mixed(self, weight: Tensor, value: Tensor) -> Tensor:
+        """Values (B, windows, heads, positions, channels), mixed by matrices that all images meet together."""
+        # not einsum: it multiplies where a window has one position, and no counter sees that
+        first = (2, 3, 0, 1, 4) if self.shared else (1, 2, 3, 0, 4)
+        together = value.permute(first)
+        rows = together.flatten(2 if self.shared else 3).flatten(0, -3)
+        mixed = (weight.flatten(0, -3) @ rows).view_as(together)
+        return mixed.permute((2, 3, 0, 1, 4) if self.shared else (3, 0, 1, 2, 4))
 
     def _fitting(self, weight: Tensor, tiling: Tiling) -> Tensor:
         """The weights for these windows: a window cut short by a small map uses the matrix in part."""

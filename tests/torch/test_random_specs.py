@@ -12,7 +12,7 @@ from mixspec.compiler.cost import count
 from mixspec.compiler.lower import lower
 from mixspec.compiler.resolve import Network
 
-FEW = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+FEW = settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 MANY = settings(FEW, max_examples=1000)
 
 
