@@ -20,6 +20,8 @@ from .suggest import did_you_mean, nearest
 UNKNOWN_KEY, WRONG_VALUE, MISSING_KEY, UNKNOWN_NAME, NOTATION = "MX101", "MX102", "MX103", "MX104", "MX105"
 COVERAGE, VALUES, WRONG_TYPE = "MX106", "MX107", "MX109"
 
+_NUMBER = re.compile(r"\s*(-?\d{1,18})(\.\d+)?(e-?\d+)?")
+
 _TYPES = {
     "int_type": "a whole number",
     "float_type": "a number",
@@ -69,11 +71,12 @@ def _is_model(part: Any) -> bool:
 def _one_branch(details: list[ErrorDetails], cls: type[BaseModel]) -> list[tuple[Path, ErrorDetails]]:
     """The findings with their paths; of a field that takes several types, only those of the type that was meant."""
     found: dict[Path, ErrorDetails] = {}
+    fields = {key: field for name, field in cls.model_fields.items() for key in (name, field.alias) if key}
     for detail in details:
         if detail["type"] == "default_factory_not_called":  # it follows from another finding
             continue
         path = detail["loc"]
-        field = cls.model_fields.get(path[0]) if path and isinstance(path[0], str) else None
+        field = fields.get(path[0]) if path and isinstance(path[0], str) else None
         if len(path) > 1 and field is not None and _is_union(field.annotation):
             path = (path[0], *path[2:])
             if _is_type_error(detail) and any(known[0] == path[0] for known in found):
@@ -156,10 +159,9 @@ def _retyped(kind: str, value: object) -> list[str]:
         word = str(value).lower()
         meant = {"true": ("yes", "on", "1", "true"), "false": ("no", "off", "0", "false")}
         return [known for known, words in meant.items() if word in words]
-    if kind == "int_type" and isinstance(value, str) and value.strip().isdecimal():
-        return [value.strip()]
-    if kind == "float_type" and isinstance(value, str) and re.fullmatch(r"\s*-?\d+(\.\d*)?(e-?\d+)?\s*", value):
-        return [value.strip()]
+    number = _NUMBER.match(str(value)) if kind in ("int_type", "int_from_float", "float_type") else None
+    if number and not isinstance(value, bool):
+        return [number[0].strip() if kind == "float_type" else number[1]]
     return []
 
 

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 def _odd(value: int) -> int:
     if value % 2 == 0:
-        raise wrong(WRONG_VALUE, f"{value} is even", f"an odd number: {max(value - 1, 1)} or {value + 1}")
+        odd = max(value - 1, 1), value + 1
+        hint = f"an odd number: {odd[0]} or {odd[1]}"
+        raise wrong(WRONG_VALUE, f"{value} is even", hint, nearest=[str(side) for side in odd])
     return value
 
 

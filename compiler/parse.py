@@ -34,7 +34,8 @@ class Spec:
         said = self.document.data
         first = problem.where[:1]
         known = isinstance(said, dict) and any(key in said for key in (*first, *map((same or {}).get, first)))
-        where = problem.where if known else ("family",)
+        image = isinstance(said, dict) and "image" in said and "image" in problem.what
+        where = problem.where if known else ("image",) if image else ("family",)
         span = locate(self.document, where, stages=len(self.family.depths), same=same or {})
         return problem.at(self.document.source, span)
 
@@ -65,6 +66,8 @@ def typed(doc: Document, data: object = None) -> Spec:
     problems = [_problem(doc, finding, data, cls) for finding in findings]
     if not cls and isinstance(data.get("family"), str):
         problems.append(_unknown_family(doc, str(data["family"])))
+    if "family" not in data:
+        problems += _misspelt(doc, data)
     if "family" not in data:
         problems += [_misspelt_family(doc, key) for key in data if nearest(key, ["family"])]
     if problems:
@@ -112,11 +115,10 @@ def _problem(doc: Document, finding: ErrorDetails, data: dict[str, Any], cls: ty
         hint, better = did_you_mean(str(path[0]), known), tuple(nearest(str(path[0]), sorted(known)))
     if said["code"] == MISSING_KEY:
         return Problem(said["code"], said["what"], hint, path, _opening(doc, path[:-1]), doc.source)
-    depths = data.get("depths")
     span = locate(
         doc,
         path,
-        stages=len(depths) if isinstance(depths, tuple) else 4,
+        stages=stage_count(data, cls),
         key=said.get("key", False),
         operator=said.get("operator", False),
         extent=(said["offset"], said["length"]) if "offset" in said else None,
@@ -124,10 +126,47 @@ def _problem(doc: Document, finding: ErrorDetails, data: dict[str, Any], cls: ty
     return Problem(said["code"], said["what"], hint, path, span, doc.source, nearest=better)
 
 
+def stage_count(data: Mapping[str, Any], cls: type[Family] | None) -> int:
+    """How many stages a spec with mistakes in it has; four where that cannot be told."""
+    depths = data.get("depths")
+    if isinstance(depths, tuple | list):
+        return len(depths)
+    fields = {name for name, field in cls.model_fields.items() if field.alias is None} if cls else set()
+    kept = {key: value for key, value in data.items() if key in ("size", "depth", "variant") and key in fields}
+    try:
+        return len(cls.model_validate({**kept, "mixers": "identity"}).depths) if cls and "mixers" in fields else 4
+    except ValidationError:
+        return 4
+
+
+def family_of(data: Mapping[str, Any]) -> type[Family] | None:
+    """The family that a spec names, None if there is none of that name."""
+    return _family(data.get("family"))
+
+
 def _opening(doc: Document, path: Path) -> Span:
     """The first key of the mapping at ``path``, which stands for what the mapping lacks."""
     inside = [span for place, span in doc.keys.items() if place[:-1] == path]
     return min(inside, default=doc.locate(path))
+
+
+def _misspelt(doc: Document, data: dict[str, Any]) -> list[Problem]:
+    """Keys that are near to one which every spec may have. Without a family no other key can be judged."""
+    known = known_keys(About)
+    near = {key: nearest(key, [name for name in known if name not in data]) for key in data if key not in known}
+    return [
+        Problem(
+            UNKNOWN_KEY,
+            f"unknown key {key!r}",
+            did_you_mean(key, names),
+            (key,),
+            doc.locate_key((key,)),
+            doc.source,
+            nearest=tuple(names),
+        )
+        for key, names in near.items()
+        if names
+    ]
 
 
 def _unknown_family(doc: Document, name: str) -> Problem:

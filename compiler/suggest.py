@@ -12,6 +12,7 @@ _LARGEST = 1 << 24
 def nearest(word: str, known: Iterable[str], *, most: int = 3, least: float = 0.6) -> list[str]:
     """The known names most like ``word``, best first; case does not count."""
     low = word.lower()
+    least = min(least, 0.5) if len(word) <= 2 else least  # one letter of two
     rated = [(_likeness(low, name.lower()), name) for name in known]
     return [name for score, name in sorted(rated, key=lambda pair: (-pair[0], pair[1])) if score >= least][:most]
 

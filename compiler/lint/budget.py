@@ -13,12 +13,11 @@ KEYS = ("max_params", "max_macs", "max_activation_bytes")
 
 def over(file: File, code: str, key: str, attribute: str, noun: str) -> Iterator[Problem]:
     """The complaint that a network costs more than ``key`` allows; the spec's own limit goes before the project's."""
-    if file.network is None or file.about is None:
+    if file.network is None or file.about is None or not (file.about.budget or file.config.budget):
         return
     own = getattr(file.about.budget, key) if file.about.budget else None
     limit = amount(own) if own is not None else file.config.budget.get(key)
-    exact = getattr(file.cost, attribute)
-    if limit is None or exact <= limit:
+    if limit is None or file.cost is None or (exact := getattr(file.cost, attribute)) <= limit:
         return
     where = ("budget", key) if own is not None else ("name",)
     source = "" if own is not None else ", from pyproject.toml"

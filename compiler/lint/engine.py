@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 
 from ..complaints import MISSING_KEY, UNKNOWN_KEY, UNKNOWN_NAME
@@ -19,6 +19,7 @@ from .suppress import Suppression, suppressions
 
 START = Span(1, 1, 1, 1)
 SYNTAX, LOOK_ALIKE = "MX002", "MX110"
+MAX_REPAIRS = 8
 UNUSED, UNKNOWN_CODE = "MX508", "MX509"
 
 
@@ -29,13 +30,30 @@ def lint(
 
     ``taken``: the files of the run so far by the names of their models; it grows.
     """
-    file = examine(content, source, config or Config(), {} if taken is None else taken)
+    file, read = _readable(examine(content, source, config or Config(), {} if taken is None else taken))
     if taken is not None and file.about:
         taken.setdefault(file.about.name, source)
-    read = [_finding(problem, file) for problem in file.reading.problems]
-    rest = [_finding(problem, judged) for judged, problem in _understood(file, read)]
+    lines = {finding.span.line for finding in read}
+    problems = [*file.reading.problems, *likewise([*_judged(file), *_checked(file)])]
+    rest = [_finding(problem, file) for problem in problems if not (problem.span and problem.span.line in lines)]
     found = [finding for finding in (*read, *rest) if file.config.selects(finding.code, source)]
     return sorted(dict.fromkeys(_silenced(_explained(found), file)), key=lambda finding: finding.order)
+
+
+def _readable(file: File) -> tuple[File, list[Finding]]:
+    """The file with the likeliest repair of every place where YAML breaks, and the findings about those places.
+
+    The repairs change single lines only, so what is found elsewhere stands where it stood.
+    """
+    findings: list[Finding] = []
+    for _ in range(MAX_REPAIRS):
+        broken = next((problem for problem in file.reading.problems if problem.code == SYNTAX), None)
+        finding = _finding(broken, file) if broken else None
+        if finding is None or finding.fix is None or any(one.span.line == finding.span.line for one in findings):
+            break
+        findings.append(finding)
+        file = examine(apply(file.text, finding.fix.edits), file.source, file.config, file.taken)
+    return file, findings
 
 
 def problem_findings(problems: Iterable[Problem], source: str) -> list[Finding]:
@@ -44,19 +62,6 @@ def problem_findings(problems: Iterable[Problem], source: str) -> list[Finding]:
         Finding(one.code, rules()[one.code].severity, one.source or source, one.span or START, one.what, one.hint)
         for one in problems
     ]
-
-
-def _understood(file: File, read: list[Finding]) -> Iterator[tuple[File, Problem]]:
-    """What is wrong with a file's meaning; for a text that YAML cannot read, with that of the likeliest repair."""
-    edits = [edit for finding in read if finding.code == SYNTAX and finding.fix for edit in finding.fix.edits]
-    if not edits:
-        yield from ((file, problem) for problem in likewise([*_judged(file), *_checked(file)]))
-        return
-    mended = examine(apply(file.text, edits), file.source, file.config, file.taken)
-    touched = {edit.span.line for edit in edits}
-    for problem in likewise([*_judged(mended), *_checked(mended)]):
-        if problem.span and problem.span.line not in touched:
-            yield mended, problem
 
 
 def _explained(findings: list[Finding]) -> list[Finding]:

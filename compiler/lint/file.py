@@ -53,9 +53,9 @@ class File:
         return self.judged.spec.about if self.judged.spec else None
 
     @cached_property
-    def cost(self) -> Cost:
-        """Of the network at its own image size."""
-        return count(self.network) if self.network else Cost()
+    def cost(self) -> Cost | None:
+        """Of the network at its own image size; None where there is none, or only torch could tell."""
+        return count(self.network) if self.network and self.network.family.parts(self.network.at) else None
 
     @cached_property
     def strides(self) -> tuple[int, ...]:

@@ -17,7 +17,7 @@ from ..complaints import MISSING_KEY, UNKNOWN_KEY, UNKNOWN_NAME
 from ..document import Document
 from ..errors import Path, Problem, SpecError
 from ..mixers import registry as mixers
-from ..parse import Spec, typed
+from ..parse import Spec, family_of, stage_count, typed
 from ..per_stage import PerStage
 from ..resolve import Network, resolve
 
@@ -47,12 +47,42 @@ def judge(document: Document) -> Judged:
         except SpecError as error:
             fresh = [problem for problem in error.problems if not _under(problem.where, broken)]
             problems += [problem for problem in fresh if problem not in problems]
+            for problem in error.problems:
+                document, data = _renamed(document, data, problem)
             data = _mended(data, error.problems, broken)
             if data is None:
                 break
         else:
             return _resolved(spec, problems, broken)
     return Judged(None, None, tuple(problems))
+
+
+def _renamed(document: Document, data: Any, problem: Problem) -> tuple[Document, Any]:
+    """With a misspelt key under the name that was meant, so that what it holds is judged at its place."""
+    path = problem.where
+    if problem.code != UNKNOWN_KEY or not problem.nearest or path not in document.keys:
+        return document, data
+    meant = (*path[:-1], problem.nearest[0])
+    if meant in document.spans:
+        return document, data
+    move = {old: (*meant, *old[len(path) :]) for old in document.spans if old[: len(path)] == path}
+    moved = [{move.get(old, old): place for old, place in table.items()} for table in (document.spans, document.keys)]
+    inline = {move.get(old, old): skip for old, skip in document.inline.items()}
+    spans, keys = moved
+    renamed = replace(document, data=_rename(document.data, path, meant), spans=spans, keys=keys, inline=inline)
+    return renamed, _rename(data, path, meant)
+
+
+def _rename(data: Any, path: Path, meant: Path) -> Any:
+    """A copy of the data with one key called otherwise; the data itself where there is no such key."""
+    step, rest = path[0], path[1:]
+    if isinstance(data, dict) and step in data:
+        if not rest:
+            return {meant[0] if key == step else key: value for key, value in data.items()}
+        return {key: _rename(value, rest, meant[1:]) if key == step else value for key, value in data.items()}
+    if isinstance(data, list | tuple) and isinstance(step, int) and step < len(data) and rest:
+        return [_rename(value, rest, meant[1:]) if index == step else value for index, value in enumerate(data)]
+    return data
 
 
 def _resolved(spec: Spec, problems: list[Problem], broken: set[Path]) -> Judged:
@@ -77,6 +107,10 @@ def _mended(data: Any, problems: Iterable[Problem], broken: set[Path]) -> Any:
     data = dict(data)
     for problem in problems:
         path = problem.where
+        if problem.code == UNKNOWN_KEY and path[0] != "mixers" and not _has(data, path):
+            continue  # it has the right name by now
+        if problem.code == MISSING_KEY and _has(data, path):
+            continue
         if not path or (problem.code == MISSING_KEY and len(path) == 1 and path[0] not in STAND_INS):
             return None
         if problem.code == UNKNOWN_NAME and len(path) == 1 and problem.nearest:
@@ -86,6 +120,15 @@ def _mended(data: Any, problems: Iterable[Problem], broken: set[Path]) -> Any:
         else:
             _drop(data, problem, broken)
     return data
+
+
+def _has(data: Any, path: Path) -> bool:
+    for step in path:
+        found = step in data if isinstance(data, dict) else isinstance(data, list | tuple) and step in range(len(data))
+        if not found:
+            return False
+        data = data[step]
+    return True
 
 
 def _drop(data: dict[str, Any], problem: Problem, broken: set[Path]) -> None:
@@ -126,9 +169,12 @@ def _alike(one: object, other: object, rest: Path) -> bool:
 def _mend_stage(item: Any, stage: int, problem: Problem, broken: set[Path]) -> Any:
     rest = problem.where[2:]
     if isinstance(item, dict) and rest and rest[0] in item:
-        if problem.code != UNKNOWN_KEY:
-            broken.add(("mixers", stage, *rest))
-        return {key: value for key, value in item.items() if key != rest[0]}
+        meant = problem.nearest[0] if problem.code == UNKNOWN_KEY and problem.nearest else None
+        if meant is None or meant in item:
+            broken |= set() if problem.code == UNKNOWN_KEY else {("mixers", stage, *rest)}
+            return {key: value for key, value in item.items() if key != rest[0]}
+        broken.add(("mixers", stage, meant))
+        return {meant if key == rest[0] else key: value for key, value in item.items()}
     if isinstance(item, dict) and problem.code == UNKNOWN_NAME and problem.nearest:
         return {**item, "type": problem.nearest[0]}
     broken.add(("mixers", stage))
@@ -137,10 +183,9 @@ def _mend_stage(item: Any, stage: int, problem: Problem, broken: set[Path]) -> A
 
 def _stages(data: dict[str, Any]) -> list[Any] | None:
     """What each stage is told, as typed forms; None where that cannot be read."""
-    depths = data.get("depths")
     field = PerStage(mixers)
     try:
-        told = field.spread(data.get("mixers"), len(depths) if isinstance(depths, list | tuple) else 4)
+        told = field.spread(data.get("mixers"), stage_count(data, family_of(data)))
         return [field.spread(item, 1)[0] if isinstance(item, str) else item for item in told]
     except (PydanticCustomError, ValidationError):
         return None

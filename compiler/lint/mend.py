@@ -15,6 +15,7 @@ from .judge import judge
 _INDENT = re.compile(r"[ \t]*")
 _ENTRY = re.compile(r"\s*(?:- +)*([^\s:#'\"]+)(\s*)(:?)(\s*)(.*)")
 _CLOSING = {"[": "]", "{": "}", "'": "'", '"': '"'}
+COLON = "write ': ' behind the key"
 MOST_LINES = 2_000
 
 
@@ -84,16 +85,9 @@ def _indents(lines: list[str], number: int) -> Iterator[tuple[str, tuple[Edit, .
     """The line at the indentation of its neighbours, or a step further."""
     now = _INDENT.match(lines[number - 1])
     assert now
-    around = [
-        line for line in [*lines[max(0, number - 6) : number - 1][::-1], *lines[number : number + 2]] if line.strip()
-    ]
-    widths = dict.fromkeys(
-        [
-            len(now[0].expandtabs(2)),
-            *(width + step for line in around for width in [max(_indent(line), 0)] for step in (0, 2)),
-        ]
-    )
-    for width in [*widths, 0]:
+    around = [*lines[max(0, number - 6) : number - 1][::-1], *lines[number : number + 2]]
+    steps = [_indent(line) + step for line in around if line.strip() for step in (0, 2)]
+    for width in dict.fromkeys([len(now[0].expandtabs(2)), *steps, 0]):
         if " " * width != now[0]:
             span = Span(number, 1, number, len(now[0]) + 1)
             yield f"indent by {width}", (Edit(span, " " * width),)
@@ -105,9 +99,9 @@ def _punctuation(line: str, number: int, span: Span) -> Iterator[tuple[str, tupl
     at_end = Span(number, end, number, end)
     found = _ENTRY.match(line)
     if found:
-        behind = Span(number, found.end(1) + 1, number, found.start(5) + 1)
+        key = Span(number, found.start(1) + 1, number, found.start(5) + 1)
         if found[5] and not (found[3] and found[4]):
-            yield "write ': ' behind the key", (Edit(behind, ": "),)
+            yield COLON, (Edit(key, f"{found[1]}: "),)
         if found[3] and found[5]:
             value = Span(number, found.start(5) + 1, number, end)
             text = found[5].rstrip()
@@ -122,14 +116,14 @@ def _punctuation(line: str, number: int, span: Span) -> Iterator[tuple[str, tupl
 
 
 def clarify(problem: Problem, fix: Fix | None) -> Problem:
-    """The complaint at the indented line itself, where its indentation is what is wrong."""
-    if fix is None or not fix.what.startswith("indent by") or problem.what.startswith("a tab"):
+    """The complaint where its likeliest repair is: at an indented line, at a key without its colon."""
+    if fix is None or problem.span is None or problem.what.startswith("a tab"):
         return problem
     place = fix.edits[0].span
-    start = place.end_column
-    return replace(
-        problem,
-        what="this line's indentation fits none above",
-        hint=fix.what,
-        span=Span(place.line, start, place.line, start + 1),
-    )
+    if fix.what.startswith("indent by"):
+        span = Span(place.line, place.end_column, place.line, place.end_column + 1)
+        return replace(problem, what="this line's indentation fits none above", hint=fix.what, span=span)
+    if fix.what == COLON:
+        span = Span(place.line, place.column, place.line, place.column + len(fix.edits[0].text) - 2)
+        return replace(problem, what="no ': ' behind this key", hint="write 'key: value'", span=span)
+    return problem

@@ -24,7 +24,8 @@ def supplied(problem: Problem, file: File) -> Fix | None:
     if where == ("name",):
         return _line(document, "name", _name(file.source), ())
     if where == ("family",):
-        return _line(document, "family", family(document), ("name",))
+        folder = PurePath(file.source).parent.name
+        return _line(document, "family", folder if folder in families else family(document), ("name",))
     if not where and "size" not in document.data:
         return _line(document, "size", _size(document), ("name", "family"))
     return None

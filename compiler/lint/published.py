@@ -37,14 +37,15 @@ def _undisputed(file: File, code: str) -> Iterator[Problem]:
 
 def contradictions(file: File, index: int, row: Published) -> Iterator[Problem]:
     """Every figure of a row that does not come out."""
+    if file.cost is None:
+        return
     if row.params and (figure := printed(row.params)):
-        yield from _params(file, index, row.params, figure)
+        yield from _params(file, index, row.params, file.cost.params, figure)
     if row.flops and (figure := printed(row.flops)):
         yield from _flops(file, index, row, figure)
 
 
-def _params(file: File, index: int, text: str, figure: Printed) -> Iterator[Problem]:
-    exact = file.cost.params
+def _params(file: File, index: int, text: str, exact: int, figure: Printed) -> Iterator[Problem]:
     if not figure.agrees(exact):
         what = f"{text} printed, {exact:,} counted ({figure.show(exact)})"
         hint = "correct the spec, or say under `disputed` how the paper contradicts itself"

@@ -23,9 +23,9 @@ severity = "info"
 
 
 def check(file: File) -> Iterator[Problem]:
-    """Complain about the family's strides, at its name."""
+    """Complain about the family's strides, at its name; a network of one stage has no pattern."""
     found = file.strides
     doubling = all(after == 2 * before for before, after in pairwise(found))
-    if found and (not doubling or found[0] not in (1, 2, 4)):
+    if len(found) > 1 and (not doubling or found[0] not in (1, 2, 4)):
         what = f"maps of strides {', '.join(map(str, found))}"
         yield file.problem("MX208", what, "decoders take 4, 8, 16, 32 and other runs that double", ("family",))
