@@ -21,11 +21,20 @@ HeadChannels = PositiveInt | Literal["all"]
 class Traits:
     """The inductive biases of a mixer on a grid, in the words of Table 1 of arXiv:2106.04263 and of arXiv:2210.17141.
 
+    They describe the connection matrix of the spatial operation: what every output is a weighted sum of, with the
+    weights as they were predicted. 1x1 maps, norms and activations around it are no part of it, unless there is nothing
+    else. ``compiler.measure`` reads the same off a module.
+
+    ``space``: which positions an output sees: its own, a window that slides along, the block it lies in, all, or
+    (``causal``) itself and all before it in row-major order. ``channels``: which channels: one, a group, all.
     ``reach`` is the largest distance in positions, along an axis, over which an output sees an input, and ``context``
-    the same for the positions a dynamic weight is predicted from; None means the whole map.
+    the same for the positions a dynamic weight is predicted from; None means the whole map. ``dynamic``: the same
+    weights for the whole image, or others at every position. ``kernel_rank`` bounds, where kernels are not shared over
+    positions, the dimension of the space they all lie in (mixtures of base kernels); None means nothing bounds it.
+    A window of a single position is a point.
     """
 
-    space: Literal["point", "sliding", "blocks", "dense"]
+    space: Literal["point", "sliding", "blocks", "causal", "dense"]
     channels: Literal["separate", "groups", "dense"]
     reach: int | None = 0
     shared_over_positions: bool = True
@@ -33,6 +42,11 @@ class Traits:
     dynamic: Literal["no", "image", "position"] = "no"
     context: int | None = 0
     any_size: bool = True
+    kernel_rank: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.space == "sliding" and self.reach == 0:
+            object.__setattr__(self, "space", "point")
 
 
 class Mixer(Operator):
@@ -64,6 +78,11 @@ def divides(operator: Operator, field: str, c: int) -> Iterator[Problem]:
         legal = tuple(map(str, sorted(factors(c), key=lambda d: abs(d - value))))
         what = f"{letter}={value} does not divide {c} channels"
         yield Problem("MX203", what, f"nearest: {near}", (field,), nearest=legal)
+
+
+def mixture(kernels: int, taps: int) -> int | None:
+    """The ``kernel_rank`` of kernels with so many taps that are mixed from so many."""
+    return kernels if kernels < taps else None
 
 
 def head_width(head_channels: HeadChannels, c: int) -> int:

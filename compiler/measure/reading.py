@@ -1,0 +1,222 @@
+"""Traits read off connection matrices, property by property."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ..grid import Grid
+from ..layer import Layer
+from ..mixer import Mixer, Traits
+from .matrix import EXACT, Matrix, separate
+
+SAMPLES = 64
+"""Images whose kernels at one position are compared, to see of how few kernels they are mixtures."""
+
+
+def measure(mixer: Mixer, at: Grid, seed: int = 0) -> Traits:
+    """The traits of a settled mixer on a grid, as an instance with random parameters has them.
+
+    The map should be larger than twice the reach, and there should be more than one head. Raises ValueError for a
+    pattern of connections that has no name here.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    matrix = Matrix.of(mixer, at, seed)
+    images = torch.randn(2 + SAMPLES, at.c, at.h, at.w, generator=generator, dtype=torch.float64)
+    reading = Reading.of(matrix, images)
+    if reading.space == "point":
+        reading = Reading.of(matrix.exact(), images)
+    return reading.traits(runs_larger(mixer, matrix))
+
+
+def runs_larger(mixer: Layer, matrix: Matrix) -> bool:
+    """Whether the module takes a larger map, and the mixer says so."""
+    at = Grid(2 * matrix.at.h, 3 * matrix.at.w, matrix.at.c)
+    if any(mixer.check(at)):
+        return False
+    try:
+        y = matrix.module(torch.zeros(1, at.c, at.h, at.w, dtype=torch.float64))
+    except (RuntimeError, ValueError):
+        return False
+    out = mixer.out(at)
+    return tuple(y.shape) == (1, out.c, out.h, out.w)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """The connection matrix for two images, and what it shows.
+
+    ``first`` and ``second`` are the weights (kernels, positions out, positions in); ``sees`` which of them there are.
+    """
+
+    matrix: Matrix
+    images: Tensor
+    links: Tensor
+    first: Tensor
+    second: Tensor
+    sees: Tensor
+
+    @classmethod
+    def of(cls, matrix: Matrix, images: Tensor) -> Reading:
+        a, b = images[:1], images[1:2]
+        links = matrix.channels(a) | matrix.channels(b)
+        first, second = matrix.kernels(a, links), matrix.kernels(b, links)
+        size = torch.maximum(first.abs(), second.abs()).amax(0)
+        return cls(matrix, images, links, first, second, size > 1e-12 * size.max())
+
+    def traits(self, any_size: bool) -> Traits:
+        """All properties; ``any_size`` is not one of the matrix."""
+        shared = self.shared_over_positions
+        dynamic: Literal["no", "image", "position"] = "no"
+        if not _equal(self.first, self.second):
+            dynamic = "image" if shared else "position"
+        return Traits(
+            self.space,
+            self.channels,
+            self.reach,
+            shared,
+            self.channels_per_weight,
+            dynamic,
+            self.context if dynamic != "no" else 0,
+            any_size,
+            None if shared or self.space != "sliding" else self.kernel_rank(dynamic != "no"),
+        )
+
+    @property
+    def channels(self) -> Literal["separate", "groups", "dense"]:
+        if separate(self.links):
+            return "separate"
+        return "dense" if bool(self.links.all()) else "groups"
+
+    @property
+    def space(self) -> Literal["point", "sliding", "blocks", "causal", "dense"]:
+        if not bool((self.sees & (self.distance > 0)).any()):
+            return "point"
+        if bool(self.sees.all()):
+            return "dense"
+        if torch.equal(self.sees, torch.ones_like(self.sees).tril()):
+            return "causal"
+        if self._is_equivalence:
+            return "blocks"
+        if self._slides:
+            return "sliding"
+        raise ValueError("the connections between positions are neither windows, blocks, nor all of them")
+
+    @property
+    def _is_equivalence(self) -> bool:
+        """Whether seeing each other cuts the map into blocks."""
+        sees = self.sees
+        if sees.shape[0] != sees.shape[1] or not torch.equal(sees, sees.T):
+            return False
+        return torch.equal((sees.double() @ sees.double()) > 0, sees)
+
+    @property
+    def _slides(self) -> bool:
+        """Whether it depends on the offset only, which positions are seen."""
+        low, high = self._by_offset(self.sees.double()[None], torch.ones_like(self.sees))
+        return torch.equal(low, high)
+
+    @property
+    def distance(self) -> Tensor:
+        """The larger of rows and columns between an output and an input, (positions out, positions in)."""
+        return self._offsets.abs().amax(2)
+
+    @property
+    def _offsets(self) -> Tensor:
+        at, out = self.matrix.at, self.matrix.out
+        stride = -(-at.h // out.h)
+        return _places(at)[None] - stride * _places(out)[:, None]
+
+    @property
+    def _extent(self) -> int:
+        return max(self.matrix.at.h, self.matrix.at.w) - 1
+
+    def _limited(self, distance: int) -> int | None:
+        return None if distance >= self._extent else distance
+
+    @property
+    def reach(self) -> int | None:
+        return self._limited(int(self.distance[self.sees].max())) if bool(self.sees.any()) else 0
+
+    @property
+    def _inner(self) -> Tensor:
+        """Outputs whose whole window lies on the map; all of them if there are none or reach is no limit."""
+        at, every = self.matrix.at, torch.ones(len(self.sees), dtype=torch.bool)
+        if self.space != "sliding":
+            return every
+        reach = int(self.distance[self.sees].max())
+        centre = _places(at)[0] - self._offsets[:, 0]
+        inner = ((centre >= reach) & (centre < torch.tensor([at.h, at.w]) - reach)).all(1)
+        return inner if int(inner.sum()) > 1 else every
+
+    @property
+    def shared_over_positions(self) -> bool:
+        """Whether weights with the same offset are equal, where there are any. A border may treat them otherwise."""
+        counted = self.sees & self._inner[:, None]
+        low, high = self._by_offset(self.first, counted)
+        return bool((high - low).max() <= EXACT * self.first.abs().max())
+
+    def _by_offset(self, weights: Tensor, counted: Tensor) -> tuple[Tensor, Tensor]:
+        """Least and largest weight of every offset, (kernels, offsets); zero where there are none."""
+        at = self.matrix.at
+        offsets = self._offsets + torch.tensor([at.h, at.w])
+        codes = (offsets[..., 0] * (2 * at.w + 1) + offsets[..., 1])[counted]
+        values = weights[:, counted]
+        codes = codes.expand_as(values)
+        low, high = (
+            values.new_zeros(len(values), (2 * at.h + 1) * (2 * at.w + 1)).scatter_reduce(
+                1, codes, values, reduce=reduce, include_self=False
+            )
+            for reduce in ("amin", "amax")
+        )
+        return low, high
+
+    @property
+    def channels_per_weight(self) -> int:
+        left, distinct = self.first, 0
+        while len(left):
+            left = left[(left - left[0]).abs().amax((1, 2)) > EXACT * self.first.abs().max()]
+            distinct += 1
+        return len(self.first) // max(distinct, 1)
+
+    @property
+    def context(self) -> int | None:
+        """How far from a changed position weights change: tried in the middle and in two corners."""
+        at, farthest = self.matrix.at, 0
+        for row, column in ((0, 0), (at.h // 2, at.w // 2), (at.h - 1, at.w - 1)):
+            image = self.images[:1].clone()
+            image[0, :, row, column] = self.images[2, :, row, column]
+            change = (self.matrix.kernels(image, self.links) - self.first).abs().amax((0, 2))
+            rows = change > EXACT * self.first.abs().max()
+            if bool(rows.any()):
+                farthest = max(farthest, int(self.distance[rows, row * at.w + column].max()))
+        return self._limited(farthest)
+
+    def kernel_rank(self, dynamic: bool) -> int | None:
+        """Of how few kernels those of one channel are mixtures, over positions and images; None if of no fewer than
+        there are taps, or samples.
+        """
+        inner = self._inner.nonzero().flatten().tolist()
+        kernels = [weights[0][row][self._taps(row)] for weights in (self.first, self.second) for row in inner]
+        if dynamic:
+            row = inner[len(inner) // 2]
+            kernels += list(self.matrix.row(self.images, self.links, row)[:, self._taps(row)])
+        samples = torch.stack(kernels)
+        rank = int(torch.linalg.matrix_rank(samples, rtol=EXACT))
+        return rank if rank < min(samples.shape[1], len(samples) if dynamic else len(inner)) else None
+
+    def _taps(self, row: int) -> Tensor:
+        """Input positions in the window of an output, in order."""
+        return self.distance[row] <= int(self.distance[self.sees].max())
+
+
+def _places(at: Grid) -> Tensor:
+    """Row and column of every position, (positions, 2)."""
+    return torch.cartesian_prod(torch.arange(at.h), torch.arange(at.w))
+
+
+def _equal(a: Tensor, b: Tensor) -> bool:
+    return bool((a - b).abs().max() <= EXACT * a.abs().max())
