@@ -42,7 +42,8 @@ class ConvAttention(Mixer):
     )
 
     def traits(self, at: Grid) -> Traits:
-        return Traits("dense", "separate", None, False, self.head_channels, "position", None)
+        # a head shares its weights over channels, but what it weighs comes from a convolution of each channel's own
+        return Traits("dense", "separate", None, False, dynamic="position", context=None)
 
     def check(self, at: Grid) -> Iterator[Problem]:
         yield from divides(self, "head_channels", at.c)

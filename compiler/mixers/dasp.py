@@ -11,7 +11,7 @@ from ..accumulation import Accumulation, accumulate
 from ..errors import Problem
 from ..grid import Grid
 from ..layer import Parts
-from ..mixer import HeadChannels, Mixer, Traits, divides, fits, head_width
+from ..mixer import HeadChannels, Mixer, Traits, divides, fits, head_width, mixture
 from ..operator import OddInt
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ class DAsp(Mixer):
 
     def traits(self, at: Grid) -> Traits:
         width = head_width(self.head_channels, at.c)
-        return Traits("sliding", "separate", self.kernel // 2, False, width, any_size=False)
+        rank = mixture(self.base_kernels + self.position, self.kernel**2)
+        return Traits("sliding", "separate", self.kernel // 2, False, width, any_size=False, kernel_rank=rank)
 
     def check(self, at: Grid) -> Iterator[Problem]:
         yield from divides(self, "head_channels", at.c)

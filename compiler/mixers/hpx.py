@@ -63,10 +63,10 @@ class Hpx(Mixer):
         return self.model_copy(update=update)
 
     def traits(self, at: Grid) -> Traits:
-        reach = self._side // 2
+        reach = self._side // 2 + self.short_kernel // 2
         if reach >= max(at.h, at.w) - 1:
             return Traits("dense", "separate", None, False, dynamic="position", context=None)
-        return Traits("sliding", "separate", reach, False, dynamic="position", context=reach + self.short_kernel // 2)
+        return Traits("sliding", "separate", reach, False, dynamic="position", context=reach)
 
     @property
     def _side(self) -> int:

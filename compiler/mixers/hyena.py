@@ -22,7 +22,7 @@ class Hyena(SequenceMixer):
     )
 
     def traits(self, at: Grid) -> Traits:
-        return Traits("dense", "separate", None, False, dynamic="position", context=None)
+        return Traits("causal", "separate", None, False, dynamic="position", context=None)
 
     def tables(self) -> tuple[Table, Table]:
         return Table(causal_embedding), Table(time_to_oldest if self.inverted else time_from_newest)

@@ -12,7 +12,7 @@ from pydantic import Field, PositiveInt
 from ..errors import Problem
 from ..grid import Grid
 from ..layer import Parts
-from ..mixer import Mixer, Traits, divides
+from ..mixer import Mixer, Traits, divides, mixture
 from ..parts import Act, BatchNorm, Conv
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ class InhomogeneousDynamic(Mixer):
     reduction: PositiveInt = Field(4, alias="r", description="channels over the width between the two maps")
 
     def traits(self, at: Grid) -> Traits:
-        return Traits("sliding", "separate", self.kernel // 2, False, at.c // self.groups, "position")
+        rank = mixture(at.c // self.reduction + 1, self.kernel**2)
+        return Traits("sliding", "separate", self.kernel // 2, False, at.c // self.groups, "position", kernel_rank=rank)
 
     def check(self, at: Grid) -> Iterator[Problem]:
         yield from divides(self, "groups", at.c)

@@ -10,7 +10,7 @@ from pydantic import Field, PositiveInt
 from ..errors import Problem
 from ..grid import Grid
 from ..layer import Layer, On, Parts, chain
-from ..mixer import HeadChannels, Mixer, Traits, divides, head_width
+from ..mixer import HeadChannels, Mixer, Traits, divides, head_width, mixture
 from ..parts import Act, BatchNorm, Conv, Pool
 
 if TYPE_CHECKING:
@@ -30,7 +30,10 @@ class Involution(Mixer):
 
     def traits(self, at: Grid) -> Traits:
         width = head_width(self.head_channels, at.c)
-        return Traits("sliding", "separate", self.kernel // 2, False, width, "position", self.stride - 1)
+        rank = mixture(at.c // self.reduction + 1, self.kernel**2)
+        return Traits(
+            "sliding", "separate", self.kernel // 2, False, width, "position", self.stride - 1, kernel_rank=rank
+        )
 
     def check(self, at: Grid) -> Iterator[Problem]:
         yield from divides(self, "head_channels", at.c)

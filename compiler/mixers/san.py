@@ -10,7 +10,7 @@ from pydantic import Field, PositiveInt
 from ..errors import Problem
 from ..grid import Grid
 from ..layer import Parts
-from ..mixer import Mixer, Traits, divides
+from ..mixer import Mixer, Traits, divides, mixture
 from ..operator import OddInt
 from ..parts import Act, BatchNorm, Conv
 
@@ -34,8 +34,9 @@ class PatchwiseAttention(Mixer):
     value_reduction: PositiveInt = Field(4, alias="rv", description="channels over those of the values")
 
     def traits(self, at: Grid) -> Traits:
-        reach = self.kernel // 2
-        return Traits("sliding", "dense", reach, False, self.head_channels, "position", reach)
+        reach, heads = self.kernel // 2, at.c // self.value_reduction // self.head_channels
+        rank = mixture(heads + 1, self.kernel**2)
+        return Traits("sliding", "separate", reach, False, self.head_channels, "position", reach, kernel_rank=rank)
 
     def check(self, at: Grid) -> Iterator[Problem]:
         reductions = [*divides(self, "key_reduction", at.c), *divides(self, "value_reduction", at.c)]

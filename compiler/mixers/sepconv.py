@@ -26,7 +26,7 @@ class SepConv(Mixer):
     ratio: PositiveInt = Field(2, alias="r", description="inner width over channels")
 
     def traits(self, at: Grid) -> Traits:
-        return Traits("sliding", "dense", reach=self.kernel // 2)
+        return Traits("sliding", "separate", reach=self.kernel // 2)
 
     def parts(self, at: Grid) -> Parts:
         inner = self.ratio * at.c

@@ -149,8 +149,8 @@ def test_start_of_the_filter() -> None:
 
 
 def test_reach_is_the_whole_map_only_for_a_large_kernel() -> None:
-    assert Hpx(kernel=11).traits(AT).space == "dense"
-    small = Hpx(kernel=9).traits(AT)
+    assert Hpx(kernel=7).traits(AT).space == "dense"
+    small = Hpx(kernel=5).traits(AT)
     assert (small.space, small.reach) == ("sliding", 4)
 
 
