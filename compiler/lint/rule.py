@@ -4,6 +4,7 @@ The file ``rules/mx203_does_not_divide.py`` is the rule MX203. Its docstring has
 and the sections What, Why and Example (with ``Bad::`` and ``Good::``). It may define
 
 - ``severity``: ``"error"`` if left out;
+- ``safe = True``: its repairs keep the meaning;
 - ``check(file)``: yields a Problem for every finding. Rules for what the compiler itself finds have none;
 - ``repair(problem, file)``: a Fix, or None. Without it, what stands in ``problem.nearest`` is offered.
 """
@@ -29,6 +30,11 @@ Check: TypeAlias = "Callable[[File], Iterable[Problem]]"
 Repair: TypeAlias = "Callable[[Problem, File], Fix | None]"
 Clarify: TypeAlias = "Callable[[Problem, Fix | None], Problem]"
 
+NEAREST = frozenset(
+    (101, 102, 104, 105, 106, 107, 108, 109, 110, 203, 207, 402, 406, 502, 506, 508, 701)  # as in MX101
+)
+"""Rules without a repair of their own that say what could stand instead."""
+
 FAMILIES = {
     "MX0": "document",
     "MX1": "schema and notation",
@@ -53,6 +59,10 @@ class Rule:
     repair: Repair
     clarify: Clarify
     """The complaint said better, once its repair is known."""
+
+    repairs: bool
+    """Whether it can offer a repair, ``safe`` that it keeps the meaning."""
+    safe: bool
 
     @property
     def title(self) -> str:
@@ -115,6 +125,8 @@ def _load(stem: str) -> Rule:
         getattr(module, "check", None),
         getattr(module, "repair", nearest),
         getattr(module, "clarify", lambda problem, fix: problem),
+        hasattr(module, "repair") or int(code[2:]) in NEAREST,
+        getattr(module, "safe", False),
     )
 
 

@@ -34,6 +34,7 @@ from ..file import File
 from ..finding import Fix
 
 severity = "warning"
+safe = True
 
 
 def check(file: File) -> Iterator[Problem]:

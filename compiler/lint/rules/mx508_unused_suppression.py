@@ -23,3 +23,4 @@ Example
 """
 
 severity = "warning"
+safe = True
