@@ -2,72 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Literal, Self
-
-from pydantic import Field, PositiveInt
-
-from ..accumulation import Accumulation, accumulate
-from ..errors import Problem
-from ..grid import Grid
-from ..layer import Parts
-from ..mixer import HeadChannels, Mixer, Traits, divides, fits, head_width, mixture
-from ..operator import OddInt
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from ..bound import Bound
+from ..mixture import Learnt
 
 
-class DAsp(Mixer):
+class DAsp(Learnt):
     """At every position all heads mix their base kernels by the same coefficients, learnt for that position."""
 
     notation = "DAsp"
-    base_kernels: PositiveInt = Field(4, alias="b", description="base kernels of each head")
-    kernel: PositiveInt = Field(7, alias="agg", description="side of the mixed kernel, positions")
-    head_channels: HeadChannels = Field(8, alias="Ch", description="channels that share one kernel, or all")
-    net: Literal["D", "E", "F"] = Field("D", description="accumulation network of Fig. 6")
-    context_kernel: OddInt = Field(3, alias="ca", description="side of the kernel in network F, positions")
-    position: bool = Field(True, alias="pos", description="add a kernel that is the same everywhere")
-    stride: PositiveInt = Field(1, description="step between outputs, positions")
-    height: PositiveInt | None = Field(None, description="rows of the output; those of the stage if left out")
-    width: PositiveInt | None = Field(None, description="columns of the output; those of the stage if left out")
-
-    def settle(self, stage: int, at: Grid) -> Self:
-        out = self.out(at)
-        return self.model_copy(update={"height": self.height or out.h, "width": self.width or out.w})
-
-    def traits(self, at: Grid) -> Traits:
-        width = head_width(self.head_channels, at.c)
-        rank = mixture(self.base_kernels + self.position, self.kernel**2)
-        return Traits("sliding", "separate", self.kernel // 2, False, width, any_size=False, kernel_rank=rank)
-
-    def check(self, at: Grid) -> Iterator[Problem]:
-        yield from divides(self, "head_channels", at.c)
-        yield from fits(self, at)
-
-    def parts(self, at: Grid) -> Parts:
-        heads = at.c // head_width(self.head_channels, at.c)
-        return Accumulation(
-            self.net,
-            heads,
-            self.base_kernels,
-            self.kernel,
-            shared=True,
-            context=self.context_kernel,
-            stride=self.stride,
-            position=self.position,
-        ).parts(at)
-
-    def macs(self, at: Grid) -> int:
-        return self.out(at).size * self.kernel**2
-
-    def tally(self, at: Grid) -> Mapping[str, int]:
-        return {"aggregation": self.macs(at)}
-
-    def kept(self, at: Grid) -> int:
-        return at.size
-
-    def forward(self, m: Bound, x: Tensor) -> Tensor:
-        return accumulate(m, x, self.net, kernel=self.kernel, stride=self.stride)
+    shared = True
