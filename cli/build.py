@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -19,6 +19,14 @@ Pretrained = Annotated[
     Path | None,
     typer.Option("--pretrained", metavar="FILE", help="Take the weights of this file instead of fresh ones."),
 ]
+Resample = Annotated[
+    Literal["coverage", "official"] | None,
+    typer.Option(
+        "--resample",
+        help="Fit the weights to the spec's sizes: windows of Hpx cover the same share of the map (coverage), or half "
+        "of it as the released code has it (official).",
+    ),
+]
 Classes = Annotated[
     int | None,
     typer.Option("--classes", min=0, help="Another number of classes than the spec's, with a fresh classifier."),
@@ -32,6 +40,7 @@ def command(
     seed: Seed = 0,
     image: Image = None,
     classes: Classes = None,
+    resample: Resample = None,
     json: Json = False,
 ) -> None:
     """Build a network as a torch module and list its modules.
@@ -42,7 +51,9 @@ def command(
     from ..zoo.weights import network_of
     from ..zoo.weights import save as write
 
-    made = build(model, pretrained=pretrained or False, seed=seed, image=image, classes=classes)
+    if resample and not pretrained:
+        raise typer.BadParameter("there are no weights to resample: --pretrained FILE", param_hint="--resample")
+    made = build(model, pretrained=pretrained or False, seed=seed, image=image, classes=classes, resample=resample)
     if save:
         write(made, save)
     network, rows = network_of(made), summary(made)

@@ -15,6 +15,7 @@ from ..compiler.lower import lower
 from ..compiler.parse import Spec
 from ..compiler.resolve import Network, placed, resolve
 from .checked import changed
+from .resample import Reach, filled
 from .weights import WRONG_TENSORS, Header, WeightsError, disagreements, fill, header, load
 
 __all__ = ["build", "load", "network"]
@@ -32,12 +33,14 @@ def build(
     image: Image | None = None,
     classes: int | None = None,
     in_chans: int | None = None,
+    resample: Reach | None = None,
     device: torch.device | str = "cpu",
 ) -> Backbone:
     """The network of a shipped name or a spec file, as a module in training mode.
 
     Fresh weights follow from ``seed`` alone, on every device. ``pretrained`` names a weights file; then ``image``
     moves the trained network to another size, and another number of ``classes`` gives it a fresh classifier.
+    ``resample`` interpolates what has a size, so that the weights fit the spec as it is for images of that size.
     Raises SpecError for a wrong spec, WeightsError for a wrong file.
     """
     if pretrained is True:
@@ -48,11 +51,18 @@ def build(
     file = Path(pretrained)
     held = header(file)
     trained = held.network
+    if resample:
+        wanted = network(name_or_path, image=image, classes=trained.family.classes, in_chans=in_chans)
+        return _with_classes(filled(held, file, wanted, resample, device), classes, seed)
     stated = network(name_or_path, image=trained.about.image, classes=trained.family.classes, in_chans=in_chans)
     if stated.digest != trained.digest:
         what = f"{file} holds another network than {name_or_path}"
         raise WeightsError.of(WRONG_TENSORS, what, _differences(stated, held))
-    model = fill(_moved(held, image, file), file, device)
+    return _with_classes(fill(moved(held, image, file), file, device), classes, seed)
+
+
+def _with_classes(model: Backbone, classes: int | None, seed: int) -> Backbone:
+    """The model in training mode, with a fresh classifier where the number of classes is another."""
     if classes is not None and classes != model.num_classes:
         with seeded(seed):
             model.reset_classifier(classes)
@@ -84,14 +94,15 @@ def seeded(seed: int) -> Iterator[None]:
         yield
 
 
-def _moved(held: Header, image: Image | None, file: Path) -> Network:
-    """The trained network for images of another size."""
+def moved(held: Header, image: Image | None, file: Path) -> Network:
+    """The trained network for images of another size. Raises SpecError where it or its weights do not fit."""
     if image is None:
         return held.network
     moved = replace(held.network, about=held.network.about.model_copy(update={"image": image}))
     placed(moved)
     if report := disagreements(moved, held.tensors, "file"):
-        raise WeightsError.of(WRONG_TENSORS, f"the weights of {file} do not fit images of {image} pixels: {report}")
+        what = f"the weights of {file} do not fit images of {image} pixels: {report}"
+        raise WeightsError.of(WRONG_TENSORS, what)
     return moved
 
 

@@ -172,11 +172,12 @@ def load(path: str | Path, device: torch.device | str = "cpu") -> Backbone:
 def fill(network: Network, path: Path, device: torch.device | str = "cpu") -> Backbone:
     """``network`` with the tensors of a file whose header has been checked, in evaluation mode."""
     model = lower(network, device="meta")
-    model.load_state_dict(_read(path), strict=True, assign=True)
+    model.load_state_dict(read(path), strict=True, assign=True)
     return model.to(device).eval()
 
 
-def _read(path: Path) -> dict[str, torch.Tensor]:
+def read(path: Path) -> dict[str, torch.Tensor]:
+    """The tensors of a file by name."""
     with safe_open(path, "pt") as file:
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
 

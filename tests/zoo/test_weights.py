@@ -66,7 +66,7 @@ def test_header_tells_everything_without_tensors(tiny: Network, file: Path, monk
     def fail(path: Path) -> None:
         raise AssertionError("tensors were read")
 
-    monkeypatch.setattr(weights, "_read", fail)
+    monkeypatch.setattr(weights, "read", fail)
     held = header(file)
     assert (held.network.name, held.digest) == ("tiny", tiny.digest)
     assert (held.metrics, held.recipe, held.data) == ({"val_top1": 50.0}, {"epochs": 2}, {"name": "digits"})
