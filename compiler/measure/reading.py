@@ -13,8 +13,8 @@ from ..layer import Layer
 from ..mixer import Mixer, Traits
 from .matrix import EXACT, Matrix, separate
 
-SAMPLES = 64
-"""Images whose kernels at one position are compared, to see of how few kernels they are mixtures."""
+SAMPLES = 256
+"""The most images whose kernels at one position are compared, to see of how few kernels they are mixtures."""
 
 
 def measure(mixer: Mixer, at: Grid, seed: int = 0) -> Traits:
@@ -25,10 +25,10 @@ def measure(mixer: Mixer, at: Grid, seed: int = 0) -> Traits:
     """
     generator = torch.Generator().manual_seed(seed)
     matrix = Matrix.of(mixer, at, seed)
-    images = torch.randn(2 + SAMPLES, at.c, at.h, at.w, generator=generator, dtype=torch.float64)
-    reading = Reading.of(matrix, images)
+    first, second, changed = torch.randn(3, 1, at.c, at.h, at.w, generator=generator, dtype=torch.float64)
+    reading = Reading.of(matrix, first, second, changed)
     if reading.space == "point":
-        reading = Reading.of(matrix.exact(), images)
+        reading = Reading.of(matrix.exact(), first, second, changed)
     return reading.traits(runs_larger(mixer, matrix))
 
 
@@ -47,25 +47,27 @@ def runs_larger(mixer: Layer, matrix: Matrix) -> bool:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reading:
-    """The connection matrix for two images, and what it shows.
+    """The connection matrix for two images (1, C, H, W), and what it shows.
 
     ``first`` and ``second`` are the weights (kernels, positions out, positions in); ``sees`` which of them there are.
+    A third image lends positions to the first, to see what changes.
     """
 
     matrix: Matrix
-    images: Tensor
+    image: Tensor
+    changed: Tensor
     links: Tensor
     first: Tensor
     second: Tensor
     sees: Tensor
 
     @classmethod
-    def of(cls, matrix: Matrix, images: Tensor) -> Reading:
-        a, b = images[:1], images[1:2]
+    def of(cls, matrix: Matrix, a: Tensor, b: Tensor, changed: Tensor) -> Reading:
+        """What two images show together."""
         links = matrix.channels(a) | matrix.channels(b)
         first, second = matrix.kernels(a, links), matrix.kernels(b, links)
         size = torch.maximum(first.abs(), second.abs()).amax(0)
-        return cls(matrix, images, links, first, second, size > 1e-12 * size.max())
+        return cls(matrix, a, changed, links, first, second, size > 1e-12 * size.max())
 
     def traits(self, any_size: bool) -> Traits:
         """All properties; ``any_size`` is not one of the matrix."""
@@ -187,8 +189,8 @@ class Reading:
         """How far from a changed position weights change: tried in the middle and in two corners."""
         at, farthest = self.matrix.at, 0
         for row, column in ((0, 0), (at.h // 2, at.w // 2), (at.h - 1, at.w - 1)):
-            image = self.images[:1].clone()
-            image[0, :, row, column] = self.images[2, :, row, column]
+            image = self.image.clone()
+            image[..., row, column] = self.changed[..., row, column]
             change = (self.matrix.kernels(image, self.links) - self.first).abs().amax((0, 2))
             rows = change > EXACT * self.first.abs().max()
             if bool(rows.any()):
@@ -201,12 +203,14 @@ class Reading:
         """
         inner = self._inner.nonzero().flatten().tolist()
         kernels = [weights[0][row][self._taps(row)] for weights in (self.first, self.second) for row in inner]
+        count, taps = len(inner), len(kernels[0])
         if dynamic:
-            row = inner[len(inner) // 2]
-            kernels += list(self.matrix.row(self.images, self.links, row)[:, self._taps(row)])
-        samples = torch.stack(kernels)
-        rank = int(torch.linalg.matrix_rank(samples, rtol=EXACT))
-        return rank if rank < min(samples.shape[1], len(samples) if dynamic else len(inner)) else None
+            row, count = inner[len(inner) // 2], min(taps + 8, SAMPLES)
+            generator = torch.Generator().manual_seed(count)
+            images = torch.randn(count, *self.image.shape[1:], generator=generator, dtype=self.image.dtype)
+            kernels += list(self.matrix.row(images, self.links, row)[:, self._taps(row)])
+        rank = int(torch.linalg.matrix_rank(torch.stack(kernels), rtol=EXACT))
+        return rank if rank < min(taps, count) else None
 
     def _taps(self, row: int) -> Tensor:
         """Input positions in the window of an output, in order."""
