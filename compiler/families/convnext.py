@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
@@ -15,7 +15,7 @@ from ..head import Head
 from ..heads import registry as known_heads
 from ..heads.postnorm import PostNormHead
 from ..init import Constant, Init, TruncNormal
-from ..layer import Layer, Parts, Sequence, chain
+from ..layer import Layer, Parts, Sequence
 from ..mixer import Mixer
 from ..mixers import registry as known_mixers
 from ..mixers.dw import DW
@@ -27,23 +27,20 @@ from ..norms.layernorm import LayerNorm
 from ..operator import Operator
 from ..parts import Conv, DropPath, Weight
 from ..per_stage import PerStage
-from .metaformer import Stage, Stem
+from ._frames import Sizes, sized
+from .metaformer import Downsample, Stage, Stem
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from ..bound import Bound
 
-SIZES: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
+SIZES: Sizes = {
     "t": ((3, 3, 9, 3), (96, 192, 384, 768)),
     "s": ((3, 3, 27, 3), (96, 192, 384, 768)),
     "b": ((3, 3, 27, 3), (128, 256, 512, 1024)),
     "l": ((3, 3, 27, 3), (192, 384, 768, 1536)),
 }
-
-
-def _sized(which: int) -> Any:
-    return lambda data: SIZES[data["size"]][which] if data.get("size") in SIZES else ()
 
 
 class ConvNeXt(Family):
@@ -53,8 +50,8 @@ class ConvNeXt(Family):
     init: ClassVar[Init] = TruncNormal(0.02)
 
     size: Literal["t", "s", "b", "l"] | None = Field(None, description="a named size: depths and dims")
-    depths: tuple[PositiveInt, ...] = Field(default_factory=_sized(0), description="blocks of each stage")
-    dims: tuple[PositiveInt, ...] = Field(default_factory=_sized(1), description="channels of each stage")
+    depths: tuple[PositiveInt, ...] = Field(default_factory=sized(SIZES, 0), description="blocks of each stage")
+    dims: tuple[PositiveInt, ...] = Field(default_factory=sized(SIZES, 1), description="channels of each stage")
     mixers: Annotated[tuple[Mixer, ...], PerStage(known_mixers)] = Field(
         default_factory=lambda data: (DW(kernel=7, bias=True),) * len(data.get("depths", ())),
         description="token mixer of each stage",
@@ -82,43 +79,23 @@ class ConvNeXt(Family):
     def stages(self) -> tuple[Layer, ...]:
         return tuple(self._stage(index) for index in range(len(self.depths)))
 
-    def _downsample(self, index: int) -> PatchMerge | None:
-        return PatchMerge(self.dims[index - 1], self.dims[index], self.norm) if index else None
+    def _downsample(self, index: int) -> Downsample:
+        """A last odd row or column is left out."""
+        return Downsample(Conv(self.dims[index - 1], self.dims[index], 2, 2, padding=0, bias=True), self.norm)
 
     def _stage(self, index: int) -> Layer:
         mixer = self.mixers[index]
         blocks = tuple(Block(mixer, self.mlp, self.norm, self.layer_scale, rate) for rate in self.stage_rates(index))
-        return Stage(self._downsample(index), Sequence(blocks))
+        return Stage(self._downsample(index) if index else None, Sequence(blocks))
 
     def mixer_grids(self, at: Grid) -> tuple[Grid, ...]:
         grids = [self.stem().out(at)]
         for index in range(1, len(self.depths)):
-            grids.append(PatchMerge(self.dims[index - 1], self.dims[index], self.norm).out(grids[-1]))
+            grids.append(self._downsample(index).out(grids[-1]))
         return tuple(grids)
 
     def head_layer(self) -> Head:
         return self.head
-
-
-@dataclass(frozen=True, slots=True)
-class PatchMerge(Layer):
-    """Norm, then a 2x2 convolution of stride 2; a last odd row or column is left out."""
-
-    cin: int
-    cout: int
-    norm: Norm
-
-    def _conv(self) -> Conv:
-        return Conv(self.cin, self.cout, 2, 2, padding=0, bias=True)
-
-    def out(self, at: Grid) -> Grid:
-        return self._conv().out(at)
-
-    def parts(self, at: Grid) -> Parts:
-        return chain({"norm": self.norm.over(self.cin), "conv": self._conv()}, at)
-
-    def forward(self, m: Bound, x: Tensor) -> Tensor:
-        return m.conv(m.norm(x))
 
 
 @dataclass(frozen=True, slots=True)

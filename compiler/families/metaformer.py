@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
@@ -29,6 +29,7 @@ from ..operator import Operator
 from ..parts import Conv, DropPath, scale
 from ..per_block import PerBlock
 from ..per_stage import PerStage
+from ._frames import Sizes, sized
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from ..bound import Bound
 
 _STANDARD = (64, 128, 320, 512)
-SIZES: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
+SIZES: Sizes = {
     "s4": ((1, 1, 1, 1), _STANDARD),
     "s12": ((2, 2, 6, 2), _STANDARD),
     "s18": ((3, 3, 9, 3), _STANDARD),
@@ -44,10 +45,6 @@ SIZES: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
     "m36": ((3, 12, 18, 3), (96, 192, 384, 576)),
     "b36": ((3, 12, 18, 3), (128, 256, 512, 768)),
 }
-
-
-def _sized(which: int) -> Any:
-    return lambda data: SIZES[data["size"]][which] if data.get("size") in SIZES else ()
 
 
 class MetaFormer(Family):
@@ -59,8 +56,8 @@ class MetaFormer(Family):
     size: Literal["s4", "s12", "s18", "s36", "m36", "b36"] | None = Field(
         None, description="a named size: depths and dims"
     )
-    depths: tuple[PositiveInt, ...] = Field(default_factory=_sized(0), description="blocks of each stage")
-    dims: tuple[PositiveInt, ...] = Field(default_factory=_sized(1), description="channels of each stage")
+    depths: tuple[PositiveInt, ...] = Field(default_factory=sized(SIZES, 0), description="blocks of each stage")
+    dims: tuple[PositiveInt, ...] = Field(default_factory=sized(SIZES, 1), description="channels of each stage")
     mixers: Annotated[tuple[Mixer, ...], PerStage(known_mixers)] = Field(description="token mixer of each stage")
     blocks: Annotated[tuple[tuple[str, Mixer], ...], PerBlock(known_mixers)] = Field(
         (), description="mixers of single blocks, by path (`stages.0.blocks.1`), in place of their stage's"
@@ -105,8 +102,11 @@ class MetaFormer(Family):
     def stages(self) -> tuple[Layer, ...]:
         return tuple(self._stage(index) for index in range(len(self.depths)))
 
+    def _downsample(self, index: int) -> Downsample:
+        return Downsample(Conv(self.dims[index - 1], self.dims[index], 3, 2, bias=True), self.patch_norm)
+
     def _stage(self, index: int) -> Layer:
-        down = None if index == 0 else Downsample(self.dims[index - 1], self.dims[index], self.patch_norm)
+        down = self._downsample(index) if index else None
         blocks = tuple(
             Block(self.mixer(index, number), self.mlp, self.norm, self.res_scale[index], rate)
             for number, rate in enumerate(self.stage_rates(index))
@@ -115,8 +115,8 @@ class MetaFormer(Family):
 
     def mixer_grids(self, at: Grid) -> tuple[Grid, ...]:
         grids = [self.stem().out(at)]
-        for before, after in zip(self.dims, self.dims[1:], strict=False):
-            grids.append(Downsample(before, after, self.patch_norm).out(grids[-1]))
+        for index in range(1, len(self.dims)):
+            grids.append(self._downsample(index).out(grids[-1]))
         return tuple(grids)
 
     def head_layer(self) -> Head:
@@ -142,17 +142,16 @@ class Stem(Layer):
 
 @dataclass(frozen=True, slots=True)
 class Downsample(Layer):
-    """Norm, then a 3x3 convolution of stride 2."""
+    """Norm, then a convolution of stride 2."""
 
-    cin: int
-    cout: int
+    conv: Conv
     norm: Norm
 
     def out(self, at: Grid) -> Grid:
-        return at.strided(2).to(self.cout)
+        return self.conv.out(at)
 
     def parts(self, at: Grid) -> Parts:
-        return {"norm": self.norm.over(self.cin), "conv": Conv(self.cin, self.cout, 3, 2, bias=True)}
+        return chain({"norm": self.norm.over(self.conv.cin), "conv": self.conv}, at)
 
     def forward(self, m: Bound, x: Tensor) -> Tensor:
         return m.conv(m.norm(x))

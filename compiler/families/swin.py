@@ -32,23 +32,19 @@ from ..operator import Operator
 from ..parts import Conv, DropPath, Linear
 from ..per_block import PerBlock
 from ..per_stage import PerStage
-from ._frames import Branch, LinearOrConv, conv_frame
+from ._frames import Branch, LinearOrConv, Sizes, conv_frame, sized
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from ..bound import Bound
 
-SIZES: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
+SIZES: Sizes = {
     "t": ((2, 2, 6, 2), (96, 192, 384, 768)),
     "s": ((2, 2, 18, 2), (96, 192, 384, 768)),
     "b": ((2, 2, 18, 2), (128, 256, 512, 1024)),
 }
 _LAYER_NORM = LayerNorm(eps=1e-5)
-
-
-def _sized(which: int) -> Any:
-    return lambda data: SIZES[data["size"]][which] if data.get("size") in SIZES else ()
 
 
 def _block_norm(data: Mapping[str, Any]) -> Norm:
@@ -62,8 +58,8 @@ class Swin(Family):
     init: ClassVar[Init] = LinearOrConv()
 
     size: Literal["t", "s", "b"] | None = Field(None, description="a named size: depths and dims")
-    depths: tuple[PositiveInt, ...] = Field(default_factory=_sized(0), description="blocks of each stage")
-    dims: tuple[PositiveInt, ...] = Field(default_factory=_sized(1), description="channels of each stage")
+    depths: tuple[PositiveInt, ...] = Field(default_factory=sized(SIZES, 0), description="blocks of each stage")
+    dims: tuple[PositiveInt, ...] = Field(default_factory=sized(SIZES, 1), description="channels of each stage")
     mixers: Annotated[tuple[Mixer, ...], PerStage(known_mixers)] = Field(description="token mixer of each stage")
     blocks: Annotated[tuple[tuple[str, Mixer], ...], PerBlock(known_mixers)] = Field(
         (), description="mixers of single blocks, by path (`stages.0.blocks.1`), in place of their stage's"
