@@ -109,7 +109,8 @@ def table(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 def along_taps(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Embeddings of taps, (T, E), for another length."""
-    return bicubic(tensor.T[:, :, None], (shape[0], 1), antialias=True)[..., 0].T
+    # taps lie across: torch 2.15 smooths maps of one column wrongly
+    return bicubic(tensor.T[:, None], (1, shape[0]), antialias=True)[:, 0].T
 
 
 def distances(old: Tensor, shape: tuple[int, ...], reach: Reach) -> Tensor:

@@ -23,7 +23,7 @@ from .threshold import OUT_OF_RANGE
 class Truncation:
     """Accuracy with the filters of one stage cut, percent, and what it is less than before, points.
 
-    ``size`` is the diameter that stays over the side of the stage's map; 2 is all of a filter of the published size.
+    ``size`` is the diameter that stays over the side of the stage's map: 2 reaches from side to side, 3 beyond corners.
     """
 
     stage: int
@@ -37,8 +37,8 @@ def truncations(
 ) -> list[Truncation]:
     """Every stage with implicit filters on maps, counted from 1, at every size. Raises SpecError for none."""
     for size in sizes:
-        if not 0 < size <= 2:
-            raise SpecError.of(OUT_OF_RANGE, f"a filter of {size:g} map sides", "above 0, at most 2")
+        if not 0 < size <= 3:
+            raise SpecError.of(OUT_OF_RANGE, f"a filter of {size:g} map sides", "above 0, at most 3")
     stages = sorted({_stage(path) for path, _ in filters(model)})
     if not stages:
         name = model.resolved.name if model.resolved else "the model"
