@@ -145,19 +145,19 @@ class Reading:
 
     @property
     def _inner(self) -> Tensor:
-        """Outputs whose whole window lies on the map; all of them if there are none or reach is no limit."""
-        at, every = self.matrix.at, torch.ones(len(self.sees), dtype=torch.bool)
+        """Outputs whose whole window lies on the map; where nothing slides, all of them."""
+        at = self.matrix.at
         if self.space != "sliding":
-            return every
+            return torch.ones(len(self.sees), dtype=torch.bool)
         reach = int(self.distance[self.sees].max())
         centre = _places(at)[0] - self._offsets[:, 0]
-        inner = ((centre >= reach) & (centre < torch.tensor([at.h, at.w]) - reach)).all(1)
-        return inner if int(inner.sum()) > 1 else every
+        return ((centre >= reach) & (centre < torch.tensor([at.h, at.w]) - reach)).all(1)
 
     @property
     def shared_over_positions(self) -> bool:
         """Whether weights with the same offset are equal, where there are any. A border may treat them otherwise."""
-        counted = self.sees & self._inner[:, None]
+        inner = self._inner
+        counted = self.sees & inner[:, None] if int(inner.sum()) > 1 else self.sees
         low, high = self._by_offset(self.first, counted)
         return bool((high - low).max() <= EXACT * self.first.abs().max())
 
@@ -202,6 +202,8 @@ class Reading:
         there are taps, or samples.
         """
         inner = self._inner.nonzero().flatten().tolist()
+        if not inner:
+            return None
         kernels = [weights[0][row][self._taps(row)] for weights in (self.first, self.second) for row in inner]
         count, taps = len(inner), len(kernels[0])
         if dynamic:

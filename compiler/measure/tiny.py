@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 from ..grid import Grid
 from ..mixer import Mixer, Traits
@@ -32,27 +33,28 @@ def tiny(mixer: Mixer, at: Grid) -> tuple[Mixer, Grid]:
 
 def _sized(mixer: Mixer, c: int, traits: Traits | None) -> Iterator[tuple[Mixer, Grid]]:
     """The mixer on a small map with c channels, if it is legal there."""
-    side = 8 if traits is None else _side(traits)
+    stride = getattr(mixer, "stride", 1)
+    side = 8 if traits is None else _side(replace(traits, kernel_rank=None), stride)
     for _ in range(3):
         grid = Grid(side, side + 1, c)
         fitted = _settled(mixer, grid)
         if fitted is None:
             return
-        needed = _side(fitted.traits(grid))
+        needed = _side(fitted.traits(grid), stride)
         if needed <= side:
             yield fitted, grid
             return
         side = needed
 
 
-def _side(traits: Traits) -> int:
+def _side(traits: Traits, stride: int) -> int:
     """Rows that show a reach to be one, and enough whole windows for the rank."""
     if traits.reach is None:
         return 8
     if traits.space == "blocks":
         return max(8, min(traits.reach + 2, LARGEST))
     rows = math.isqrt(traits.kernel_rank or 0) + 2
-    return max(8, min(2 * traits.reach + rows, LARGEST))
+    return max(8, min(2 * traits.reach + rows * stride, LARGEST))
 
 
 def _settled(mixer: Mixer, grid: Grid) -> Mixer | None:
