@@ -125,9 +125,13 @@ def test_sequence_filters_know_their_new_times() -> None:
         moved = resample(fresh(network(SPECS[name]), 1).state_dict(), network(SPECS[name], 24))
         key = "stages.0.blocks.0.mixer."
         assert torch.equal(moved[f"{key}filter.time"], wanted[f"{key}filter.time"])
-        # embeddings are smooth functions of time: the resampled ones are close to those made for the new length
+        # embeddings are smooth functions of time: the resampled ones are close to those made for the new length, but
+        # for waves, whose period is a tap longer than the range of times
         gap = (moved[f"{key}positions"] - wanted[f"{key}positions"]).abs()
-        assert float(gap[10:-10].max()) < 0.1
+        assert float(gap.max()) < 0.2
+        time = moved[f"{key}filter.time"][:, 0]
+        nearness = moved[f"{key}positions"][:, 0]
+        assert torch.allclose(nearness, 1 - time if name == "hb" else time, atol=0.01)
 
 
 @pytest.mark.parametrize(
