@@ -1,5 +1,8 @@
 """Write what the docs say about the code from the code: `python docs/generate.py`, or `--check` to compare only.
 
+Pages can be named (`python docs/generate.py docs/notation.md`); otherwise all are meant. All but `baselines.md`, whose
+tables trace timm's models (half a minute), do without torch: `--without-torch` leaves it out.
+
 Between a pair of markers, `<!-- begin NAME -->` and `<!-- end NAME -->`, the table NAME stands; between
 `<!-- run: COMMAND -->` and `<!-- end run -->` what COMMAND prints. The rest is left alone. A YAML block that opens with
 a comment naming a file, as `# broken.yaml`, is that file to the commands of its page.
@@ -14,8 +17,11 @@ import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
+
+import published
+from published import table
 
 from mixspec.compiler.families import registry as families
 from mixspec.compiler.mixers import registry as mixers
@@ -24,13 +30,7 @@ from mixspec.compiler.registry import Registry
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-
-
-def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A Markdown table."""
-    heads = list(head)
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+TRACED = ROOT / "docs" / "baselines.md"
 
 
 def sentence(cls: type[Operator]) -> str:
@@ -68,6 +68,7 @@ def operators(registry: Registry[Operator], *, with_keys: bool) -> str:
 
 
 TABLES: dict[str, Callable[[], str]] = {
+    **published.TABLES,
     "mixers": lambda: operators(mixers, with_keys=True),
     "families": lambda: operators(families, with_keys=False),
 }
@@ -110,8 +111,10 @@ def output(command: str, folder: str) -> str:
 
 def main(arguments: list[str]) -> int:
     """Rewrite the pages; with `--check` report those that are not current."""
+    named = [Path(word).resolve() for word in arguments if not word.startswith("-")]
+    without = [TRACED] if "--without-torch" in arguments else []
     stale = []
-    for page in PAGES:
+    for page in named or [page for page in PAGES if page not in without]:
         old = page.read_text("utf-8")
         new = rendered(old)
         if old != new:
