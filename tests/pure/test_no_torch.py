@@ -69,6 +69,8 @@ COMMANDS = [
     ["show", "caformer_s18"],
     ["show", "caformer_s18", "--tree"],
     ["schema"],
+    ["traits", "caformer_s18"],
+    ["traits", "--all"],
     ["--help"],
 ]
 
