@@ -13,7 +13,7 @@ from pathlib import Path
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary name beside ``path`` to write to. It takes the place of ``path`` at the end, or vanishes on an error.
 
-    The content is on the disk before the name changes. Raises OSError.
+    The content is on the disk before the name changes. Raises OSError, which names ``path``.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
@@ -22,6 +22,10 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
         if os.name == "posix":  # elsewhere a folder cannot be opened
             _sync(path.parent, os.O_RDONLY)
+    except OSError as error:
+        if error.filename == str(temporary):
+            error.filename, error.filename2 = str(path), None
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

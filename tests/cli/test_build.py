@@ -31,6 +31,24 @@ def test_save_writes_what_the_seed_gives(tmp_path: Path) -> None:
     assert header(tmp_path / "a").network.name == "digits_dw"
 
 
+def test_a_file_that_cannot_be_written_is_named_as_given(tmp_path: Path) -> None:
+    for path, reason in ((tmp_path / "missing" / "a.safetensors", "no such file or directory"), (tmp_path, "")):
+        result = run(app, ["build", "digits_dw", "--save", str(path)])
+        assert result.exit_code == 1
+        assert result.stderr.startswith(f"{path}: {reason}") and ".tmp" not in result.stderr
+
+
+def test_frozen_networks_are_listed_and_not_saved(tmp_path: Path) -> None:
+    told = json.loads(run(app, ["build", "digits_cadasp", "--freeze", "--json"]).stdout)
+    frozen = mixspec.freeze(mixspec.build("digits_cadasp"))
+    assert told["parameters"] == sum(p.numel() for p in frozen.parameters())
+    plain = json.loads(run(app, ["build", "digits_cadasp", "--json"]).stdout)
+    assert told["tensors"] < plain["tensors"] and told["digest"] == plain["digest"]
+    file = tmp_path / "a.safetensors"
+    assert run(app, ["build", "digits_cadasp", "--freeze", "--save", str(file)]).exit_code == 2
+    assert not file.exists()
+
+
 def test_pretrained_with_another_classifier(tmp_path: Path) -> None:
     first, second = str(tmp_path / "a.safetensors"), str(tmp_path / "b.safetensors")
     assert run(app, ["build", "digits_dw", "--save", first]).exit_code == 0
