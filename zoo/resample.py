@@ -109,9 +109,9 @@ def table(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 def along_taps(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Embeddings of taps, (T, E), for another length, ends to ends: so lie the times that are made anew."""
-    # taps lie across: torch 2.15 smooths maps of one column wrongly
+    # no antialiasing: torch forgets align_corners then, and embeddings are smooth
     row = tensor.double().T[None, :, None]
-    return F.interpolate(row, (1, shape[0]), mode="bicubic", align_corners=True, antialias=True)[0, :, 0].T
+    return F.interpolate(row, (1, shape[0]), mode="bicubic", align_corners=True)[0, :, 0].T
 
 
 def distances(old: Tensor, shape: tuple[int, ...], reach: Reach) -> Tensor:
