@@ -33,6 +33,10 @@ _TYPES = {
 }
 
 
+MOST = 200
+"""Complaints about one value that are put in words; every one of them is compared with all known names."""
+
+
 def wrong(code: str, what: str, hint: str = "", **place: Any) -> PydanticCustomError:
     """A complaint to raise inside a validator.
 
@@ -46,7 +50,7 @@ def reword(error: ValidationError, cls: type[BaseModel], prefix: Path = ()) -> l
     """The findings of ``error`` on ``cls`` as complaints, with ``prefix`` in front of their paths."""
     return [
         InitErrorDetails(type=_complaint(one, owner(cls, one["loc"])), loc=(*prefix, *path), input=one["input"])
-        for path, one in _one_branch(error.errors(include_url=False), cls)
+        for path, one in _one_branch(error.errors(include_url=False)[:MOST], cls)
     ]
 
 

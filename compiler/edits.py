@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from .errors import Span
 from .scalars import NEWLINE
@@ -36,12 +38,13 @@ def overlap(one: Edit, other: Edit) -> bool:
     return a == c or (a < d and c < b)
 
 
-def line_starts(text: str) -> list[int]:
+@lru_cache(maxsize=4)
+def line_starts(text: str) -> tuple[int, ...]:
     """The offset of every line's first character."""
-    return [0, *(match.end() for match in NEWLINE.finditer(text))]
+    return 0, *(match.end() for match in NEWLINE.finditer(text))
 
 
-def offsets(starts: list[int], span: Span, length: int) -> tuple[int, int]:
+def offsets(starts: tuple[int, ...], span: Span, length: int) -> tuple[int, int]:
     """A span as offsets into the text."""
 
     def offset(line: int, column: int) -> int:
@@ -53,7 +56,7 @@ def offsets(starts: list[int], span: Span, length: int) -> tuple[int, int]:
 def split_lines(text: str) -> list[str]:
     """The lines as an editor counts them, each with its line end."""
     starts = line_starts(text)
-    return [text[start:end] for start, end in zip(starts, [*starts[1:], len(text)], strict=True)]
+    return [text[start:end] for start, end in zip(starts, (*starts[1:], len(text)), strict=True)]
 
 
 def bare(line: str) -> str:
@@ -67,5 +70,6 @@ def span_of(text: str, start: int, end: int) -> Span:
 
 
 def _place(text: str, offset: int) -> tuple[int, int]:
-    before = list(NEWLINE.finditer(text, 0, offset))
-    return len(before) + 1, offset - (before[-1].end() if before else 0) + 1
+    starts = line_starts(text)
+    line = bisect_right(starts, offset)
+    return line, offset - starts[line - 1] + 1

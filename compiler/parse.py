@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from . import document
-from .complaints import MISSING_KEY, UNKNOWN_KEY, UNKNOWN_NAME, WRONG_VALUE, known_keys, reword, together
+from .complaints import MISSING_KEY, MOST, UNKNOWN_KEY, UNKNOWN_NAME, WRONG_VALUE, known_keys, reword, together
 from .document import Document
 from .errors import Path, Problem, Span, SpecError
 from .families import registry as families
@@ -63,13 +63,12 @@ def typed(doc: Document, data: object = None) -> Spec:
     made: list[BaseModel | None] = []
     for model, fields in ((About, about), (cls, architecture)):
         made.append(_validated(model, fields, findings) if model else None)
-    problems = [_problem(doc, finding, data, cls) for finding in findings]
+    stages = stage_count(data, cls) if findings else 0
+    problems = [_problem(doc, finding, data, cls, stages) for finding in findings]
     if not cls and isinstance(data.get("family"), str):
         problems.append(_unknown_family(doc, str(data["family"])))
     if "family" not in data:
         problems += _misspelt(doc, data)
-    if "family" not in data:
-        problems += [_misspelt_family(doc, key) for key in data if nearest(key, ["family"])]
     if problems:
         raise SpecError(*tidy(problems))
     return Spec(cast(About, made[0]), cast(Family, made[1]), doc)
@@ -106,7 +105,9 @@ def _validated(model: type[BaseModel], fields: dict[str, Any], findings: list[Er
         return None
 
 
-def _problem(doc: Document, finding: ErrorDetails, data: dict[str, Any], cls: type[Family] | None) -> Problem:
+def _problem(
+    doc: Document, finding: ErrorDetails, data: dict[str, Any], cls: type[Family] | None, stages: int
+) -> Problem:
     said = finding["ctx"]
     path: Path = finding["loc"]
     hint, better = said["hint"], tuple(said.get("nearest", ()))
@@ -118,7 +119,7 @@ def _problem(doc: Document, finding: ErrorDetails, data: dict[str, Any], cls: ty
     span = locate(
         doc,
         path,
-        stages=stage_count(data, cls),
+        stages=stages,
         key=said.get("key", False),
         operator=said.get("operator", False),
         extent=(said["offset"], said["length"]) if "offset" in said else None,
@@ -153,31 +154,20 @@ def _opening(doc: Document, path: Path) -> Span:
 def _misspelt(doc: Document, data: dict[str, Any]) -> list[Problem]:
     """Keys that are near to one which every spec may have. Without a family no other key can be judged."""
     known = known_keys(About)
-    near = {key: nearest(key, [name for name in known if name not in data]) for key in data if key not in known}
-    return [
-        Problem(
-            UNKNOWN_KEY,
-            f"unknown key {key!r}",
-            did_you_mean(key, names),
-            (key,),
-            doc.locate_key((key,)),
-            doc.source,
-            nearest=tuple(names),
-        )
-        for key, names in near.items()
-        if names
-    ]
+    lacking = [name for name in known if name not in data]
+    near = {key: nearest(key, lacking) for key in [*data][:MOST] if key not in known}
+    return [_unknown_key(doc, key, did_you_mean(key, names), tuple(names)) for key, names in near.items() if names]
+
+
+def _unknown_key(doc: Document, key: str, hint: str, better: tuple[str, ...]) -> Problem:
+    what, span = f"unknown key {key!r}", doc.locate_key((key,))
+    return Problem(UNKNOWN_KEY, what, hint, (key,), span, doc.source, nearest=better)
 
 
 def _unknown_family(doc: Document, name: str) -> Problem:
     what, hint = f"unknown family {name!r}", did_you_mean(name, families)
     span, better = doc.locate(("family",)), tuple(nearest(name, families))
     return Problem(UNKNOWN_NAME, what, hint, ("family",), span, doc.source, nearest=better)
-
-
-def _misspelt_family(doc: Document, key: str) -> Problem:
-    hint, span = did_you_mean(key, ["family"]), doc.locate_key((key,))
-    return Problem(UNKNOWN_KEY, f"unknown key {key!r}", hint, (key,), span, doc.source, nearest=("family",))
 
 
 def tidy(problems: Iterable[Problem]) -> list[Problem]:

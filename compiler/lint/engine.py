@@ -20,6 +20,8 @@ from .suppress import Suppression, suppressions
 START = Span(1, 1, 1, 1)
 SYNTAX, LOOK_ALIKE = "MX002", "MX110"
 MAX_REPAIRS = 8
+MOST = 100
+"""Findings of one kind of reading that are reported; nobody reads the thousandth."""
 UNUSED, UNKNOWN_CODE = "MX508", "MX509"
 
 
@@ -34,7 +36,7 @@ def lint(
     if taken is not None and file.about:
         taken.setdefault(file.about.name, source)
     lines = {finding.span.line for finding in read}
-    problems = [*file.reading.problems, *likewise([*_judged(file), *_checked(file)])]
+    problems = [*file.reading.problems[:MOST], *likewise([*_judged(file), *_checked(file)])[:MOST]]
     rest = [_finding(problem, file) for problem in problems if not (problem.span and problem.span.line in lines)]
     found = [finding for finding in (*read, *rest) if file.config.selects(finding.code, source)]
     return sorted(dict.fromkeys(_silenced(_explained(found), file)), key=lambda finding: finding.order)

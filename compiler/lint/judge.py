@@ -22,6 +22,8 @@ from ..per_stage import PerStage
 from ..resolve import Network, resolve
 
 ROUNDS = 5
+MOST, MOST_RENAMED = 100, 20
+"""Problems to report, and misspelt keys to read under their right names. More is no spec with mistakes."""
 SHAPES = frozenset({"depths", "dims", "size", "image", "in_chans"})
 """Without these no grid is known, so nothing about shapes can be said."""
 STAND_INS: dict[str, object] = {"name": "unnamed", "mixers": "identity"}
@@ -45,11 +47,11 @@ def judge(document: Document) -> Judged:
         try:
             spec = typed(document, data)
         except SpecError as error:
-            fresh = [problem for problem in error.problems if not _under(problem.where, broken)]
+            fresh = [problem for problem in error.problems[:MOST] if not _under(problem.where, broken)]
             problems += [problem for problem in fresh if problem not in problems]
-            for problem in error.problems:
+            for problem in fresh[:MOST_RENAMED]:
                 document, data = _renamed(document, data, problem)
-            data = _mended(data, error.problems, broken)
+            data = _mended(data, error.problems, broken) if len(error.problems) <= MOST else None
             if data is None:
                 break
         else:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from ..document import gather
 from ..edits import BOM, Edit, apply, bare, line_starts, split_lines
 from ..errors import Problem, Span
+from ..scalars import UNWELCOME
 from .finding import Fix
 from .judge import judge
 
@@ -29,7 +30,7 @@ def line_of(text: str, line: int) -> str:
 def entry(text: str, key: Span) -> Span | None:
     """The lines of a block mapping's entry, given its key; None where the key does not start its line."""
     lines = split_lines(text.removeprefix(BOM))
-    if lines[key.line - 1][: key.column - 1].strip():
+    if len(lines) > MOST_LINES or lines[key.line - 1][: key.column - 1].strip():
         return None
     end = key.line
     while end < len(lines) and (_indent(lines[end]) > key.column - 1 or _is_item(lines[end], key)):
@@ -50,7 +51,7 @@ def mend(text: str, problem: Problem) -> Fix | None:
     """The change after which the text reads furthest and with the fewest complaints."""
     if problem.span is None or text.count("\n") > MOST_LINES:
         return None
-    clean = text.removeprefix(BOM)
+    clean = UNWELCOME.sub(" ", text.removeprefix(BOM))
     rated = [
         (_rated(apply(clean, edits), problem.span), -index, what, edits)
         for index, (what, edits) in enumerate(_changes(clean, problem.span))

@@ -14,6 +14,8 @@ from ..parse import typed
 from .file import File
 from .finding import Fix
 
+MOST_KEYS = 40
+
 
 def supplied(problem: Problem, file: File) -> Fix | None:
     """The line that is missing, where there is only one that fits."""
@@ -48,6 +50,8 @@ def _name(source: str) -> str | None:
 def family(document: Document) -> str | None:
     """The only family that takes the document as it stands."""
     data: Any = document.data
+    if len(data) > MOST_KEYS:
+        return None
     fitting = [name for name in families if _fits(document, {**data, "family": name})]
     return fitting[0] if len(fitting) == 1 else None
 

@@ -16,7 +16,9 @@ from ..errors import Problem, SpecError
 from ..scalars import NEWLINE, UNWELCOME
 
 MAX_BLANKED = 8
-SECOND = "MX008"
+SECOND, TOO_LARGE = "MX008", "MX005"
+MOST = 100
+"""Problems of one reading to report, beside the one that ends it."""
 UNKEYED = frozenset({"MX007", "MX009", "MX010"})
 """With these, a key that is missing may be one that could not be read."""
 _ENTRY = re.compile(r"[^\s#]")
@@ -55,9 +57,11 @@ def _read(text: str, source: str) -> tuple[Document | None, list[Problem], bool]
     problems: list[Problem] = []
     for blanked in range(MAX_BLANKED + 1):
         document, found = gather(text, source)
-        problems += [problem for problem in found if problem not in problems]
+        problems += [problem for problem in (*found[:MOST], *found[MOST:][-1:]) if problem not in problems]
         if document is not None:
             return document, problems, blanked == 0
+        if found[-1].code == TOO_LARGE:
+            break
         span = found[-1].span
         without = _blank(text, span.line - 1, whole=found[-1].code == SECOND) if span else text
         if without == text or not without.strip():

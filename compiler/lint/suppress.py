@@ -16,6 +16,7 @@ from .finding import Finding
 
 _COMMENT = re.compile(r"(?:^|(?<=\s))#\s*mixspec:\s*ignore(?P<file>-file)?(?:\s*\[(?P<codes>[^\]]*)\])?")
 _WORD = re.compile(r"[^\s,]+")
+MOST = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,9 @@ def suppressions(text: str, document: Document | None) -> list[Suppression]:
         match = _COMMENT.search(line)
         if match and not _in_value(document, number, match.start() + 1):
             found += _of(match, number, 0 if match["file"] else _target(lines, number, match.start()))
-    return found
+        if len(found) > MOST:
+            break
+    return found[:MOST]
 
 
 def _of(match: re.Match[str], number: int, target: int) -> list[Suppression]:
