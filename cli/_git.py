@@ -41,7 +41,7 @@ def root() -> Path:
 def changed(old: str, new: str, paths: list[str]) -> list[tuple[str | None, str | None]]:
     """The specs that differ between two revisions, by their old and new paths; None where there is none."""
     revisions = [revision(name) for name in (old, new) if name]
-    listed = git("diff", "--name-status", "-z", "-M", *revisions, "--", *(paths or ["*.yaml"]))
+    listed = git("diff", "--name-status", "-z", "-M70%", *revisions, "--", *(paths or ["*.yaml"]))
     fields = listed.decode("utf-8", "replace").split("\0")
     found: list[tuple[str | None, str | None]] = []
     while len(fields) > 1:

@@ -46,7 +46,8 @@ NASTY: dict[str, bytes] = {
     "huge integers": SMALL.encode() + b"classes: " + b"9" * 200_000 + b"\n",
     "many digits": SMALL.replace("SepConv", "SepConv k=" + "9" * 100_000).encode(),
     "huge floats": SMALL.encode() + b"drop_path: 1e999999999\n",
-    "a billion blocks": b"name: x\nfamily: metaformer\ndepths: [1000000000, 1, 1, 1]\ndims: [8, 8, 8, 8]\nmixers: SepConv\n",
+    "a billion blocks": b"name: x\nfamily: metaformer\nmixers: SepConv\n"
+    b"depths: [1000000000, 1, 1, 1]\ndims: [8, 8, 8, 8]\n",
     "many stages": b"name: x\nfamily: metaformer\nmixers: SepConv\ndepths: ["
     + b"1, " * 4_000
     + b"1]\ndims: ["

@@ -1,0 +1,74 @@
+"""How fast specs are linted: 100 in a fresh process beside `import torch`, and 1,000 in a warm one.
+
+    python benchmarks/lint_speed.py
+
+The specs are the shipped ones and copies of them with other class counts, so that no cache knows the network. Each is
+read, checked, resolved, its shapes verified, and its cost counted. All on one core.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from itertools import cycle, islice
+from pathlib import Path
+from statistics import median
+
+from mixspec.compiler.cost import cost
+from mixspec.compiler.lint.config import Config
+from mixspec.compiler.lint.engine import lint
+
+SPECS = Path(__file__).parents[1] / "specs"
+LIMITS = Config(budget={"max_params": 10**12, "max_macs": 10**15})
+"""With a budget, so that the cost of every network is counted."""
+
+
+def texts(count: int) -> dict[str, str]:
+    """So many specs by file name, each another network."""
+    files = [file for file in sorted(SPECS.glob("*/*.yaml")) if file.parent.name not in ("recipes", "timm")]
+    found = {}
+    for index, file in enumerate(islice(cycle(files), count)):
+        lines = [line for line in file.read_text(encoding="utf-8").splitlines() if not line.startswith("classes:")]
+        name = f"{file.stem}_{index}"
+        lines = [f"name: {name}" if line.startswith("name:") else line for line in lines]
+        found[f"{name}.yaml"] = "\n".join([*lines, f"classes: {index + 2}", ""])
+    return found
+
+
+def seconds(*command: str, cwd: Path | None = None) -> float:
+    """Wall time of a process."""
+    start = time.perf_counter()
+    subprocess.run(command, cwd=cwd, check=False, capture_output=True)
+    return time.perf_counter() - start
+
+
+def cold(rounds: int = 5) -> tuple[float, float]:
+    """Median seconds of linting 100 files in a fresh process, and of importing torch; rounds in turn."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for file, text in texts(100).items():
+            (folder / file).write_text(text, encoding="utf-8")
+        (folder / "pyproject.toml").write_text('[tool.mixspec]\nmax-params = "1T"\nmax-macs = "999T"\n', encoding="utf-8")
+        ours = (sys.executable, "-c", "from mixspec.cli import main; main()", "lint", ".")
+        pairs = [(seconds(*ours, cwd=folder), seconds(sys.executable, "-c", "import torch")) for _ in range(rounds)]
+    return median(pair[0] for pair in pairs), median(pair[1] for pair in pairs)
+
+
+def warm(count: int = 1000) -> float:
+    """Specs a second in one process that has linted before."""
+    specs = texts(count + 100)
+    for name, text in islice(specs.items(), 100):
+        lint(text, name, LIMITS)
+    cost.cache_clear()
+    start = time.process_time()
+    for name, text in islice(specs.items(), 100, None):
+        lint(text, name, LIMITS)
+    return count / (time.process_time() - start)
+
+
+if __name__ == "__main__":
+    ours, torch = cold()
+    print(f"100 specs, fresh process: {ours:.2f} s; import torch: {torch:.2f} s; {torch / ours:.1f} times less")
+    print(f"1,000 specs, warm process, one core: {warm():,.0f} a second")

@@ -1,0 +1,51 @@
+"""mixspec fmt, as one types it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from mixspec.cli import app
+
+LOOSE = "name: small  \nfamily: metaformer\nsize: s12\nmixers: sepconv\n\n"
+TIDY = "name: small\nfamily: metaformer\nsize: s12\nmixers: SepConv\n"
+runner = CliRunner()
+
+
+def run(*arguments: str, stdin: str | None = None) -> Result:
+    return runner.invoke(app, ["fmt", *arguments], input=stdin)
+
+
+@pytest.fixture
+def loose(tmp_path: Path) -> Path:
+    file = tmp_path / "small.yaml"
+    file.write_text(LOOSE, encoding="utf-8")
+    return file
+
+
+def test_check_and_diff_change_nothing(loose: Path) -> None:
+    done = run("--check", str(loose))
+    assert done.exit_code == 1 and f"would change {loose}" in done.stdout
+    done = run("--diff", str(loose))
+    assert done.exit_code == 1 and "-mixers: sepconv\n-\n+mixers: SepConv\n" in done.stdout
+    assert loose.read_text(encoding="utf-8") == LOOSE
+
+
+def test_writes_once(loose: Path) -> None:
+    assert run(str(loose.parent)).exit_code == 0 and loose.read_text(encoding="utf-8") == TIDY
+    done = run("--check", str(loose))
+    assert done.exit_code == 0 and done.stdout == ""
+
+
+def test_standard_input() -> None:
+    assert run("-", stdin=LOOSE).stdout == TIDY
+
+
+def test_what_is_no_spec_is_left_alone(loose: Path) -> None:
+    bad = loose.parent / "bad.yaml"
+    bad.write_text("name: [\n", encoding="utf-8")
+    done = run(str(loose.parent))
+    assert done.exit_code == 1 and "bad.yaml:2:1: MX002" in done.stderr
+    assert bad.read_text(encoding="utf-8") == "name: [\n" and loose.read_text(encoding="utf-8") == TIDY

@@ -1,0 +1,98 @@
+"""Formatting: the usual notation, the rest of the text as it was, the same network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mixspec.compiler.errors import SpecError
+from mixspec.compiler.fmt import format_text
+from mixspec.compiler.parse import parse
+from mixspec.compiler.resolve import resolve
+
+SMALL = "name: small\nfamily: metaformer\nsize: s12\nmixers: {}\n"
+SPECS = sorted(
+    path
+    for path in (Path(__file__).parents[2] / "specs").glob("*/*.yaml")
+    if path.parent.name not in ("recipes", "timm")
+)
+
+
+@pytest.mark.parametrize(
+    "written, usual",
+    [
+        ("sepconv", "SepConv"),
+        ("SepConv kernel=5   ratio=3", "SepConv k=5 r=3"),
+        ("SepConv r=3 k=5", "SepConv k=5 r=3"),
+        ("SepConv k=7", "SepConv k=7"),
+        ("SepConv in stages 1–2, attention", "SepConv in stages 1-2, attention in stages 3-4"),
+        ("SepConv in stages 1 to 2, attention in stages 3 and 4", "SepConv in stages 1-2, attention in stages 3-4"),
+        ("SepConv in stage 1, SepConv in stages 2-4", "SepConv"),
+        ("SepConv k=3 in stage 1, SepConv k=5 in stages 2-4", "SepConv k=(3,5,5,5)"),
+        ("{1-2: SepConv, 3-4: attention}", "SepConv in stages 1-2, attention in stages 3-4"),
+        ("[SepConv, SepConv, SepConv, SepConv]", "SepConv"),
+        ("{type: SepConv, kernel: [3, 5, 7, 9]}", "SepConv k=(3,5,7,9)"),
+        ("'SEPCONV'", "'SepConv'"),
+        ("attention bias=true", "attention bias=true"),
+    ],
+)
+def test_usual_notation(written: str, usual: str) -> None:
+    text = SMALL.format(written)
+    assert format_text(text) == SMALL.format(usual)
+    assert resolve(parse(text)).digest == resolve(parse(SMALL.format(usual))).digest
+
+
+def test_comments_order_and_layout_stay() -> None:
+    text = """# a comment
+
+mixers: sepconv   # why: # twice
+name:   small
+size: s12
+
+family:  metaformer # here
+norm: {type: layernorm, bias: false}
+description: |
+  two lines...
+  of text
+""".replace("...", "   ")
+    usual = text.replace("sepconv", "SepConv").replace("{type: layernorm, bias: false}", "LayerNorm bias=false")
+    assert format_text(text) == usual
+
+
+def test_a_block_is_left_as_it_is() -> None:
+    text = SMALL.replace(": {}", ":{}").format("\n  - sepconv  # first\n  - SepConv\n  - SepConv\n  - SepConv")
+    assert format_text(text) == text
+
+
+@pytest.mark.parametrize("ends", ["", "\n\n\n", "\r\n", "   ", " \n"])
+def test_white_space(ends: str) -> None:
+    text = "\ufeff" + SMALL.format("SepConv").replace("\n", " \t\r\n") + "classes: 7" + ends
+    assert format_text(text) == "\ufeff" + SMALL.format("SepConv") + "classes: 7\n"
+
+
+def test_what_is_no_spec_is_refused() -> None:
+    with pytest.raises(SpecError, match="MX104"):
+        format_text(SMALL.format("SepCnov"))
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
+def test_shipped_specs_are_formatted(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert format_text(text) == text
+
+
+OPERATORS = st.sampled_from(
+    ["SepConv", "sepconv k=3", "SepConv kernel=9 r=1", "attention", "Attention Ch=16", "identity"]
+)
+
+
+@given(st.lists(OPERATORS, min_size=4, max_size=4), st.sampled_from([" ", "  "]))
+def test_twice_is_once_and_the_network_stays(stages: list[str], space: str) -> None:
+    clauses = f",{space}".join(f"{operator}{space}in stage {stage}" for stage, operator in enumerate(stages, 1))
+    text = SMALL.format(clauses)
+    once = format_text(text)
+    assert format_text(once) == once and len(once) <= len(text)
+    assert resolve(parse(once)).digest == resolve(parse(text)).digest

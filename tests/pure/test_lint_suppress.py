@@ -1,0 +1,118 @@
+"""Comments that silence findings, and the configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mixspec.compiler.lint.config import Config, ConfigError, find, load
+from mixspec.compiler.lint.engine import lint
+from mixspec.compiler.lint.figures import amount, printed
+from mixspec.compiler.lint.fixing import fix
+
+BAD = "name: x\nfamily: metaformer\nsize: s12\nmixers: attention Ch=24{}\ndescription: x\n"
+
+
+def codes(text: str, config: Config | None = None) -> list[str]:
+    return [finding.code for finding in lint(text, "<stdin>", config)]
+
+
+@pytest.mark.parametrize(
+    "comment",
+    [
+        " # mixspec: ignore[MX203]",
+        "  # why not # mixspec: ignore[MX203]",
+        " # mixspec: ignore",
+        " # mixspec:ignore [MX2]",
+        "\n# mixspec: ignore-file[MX203]",
+    ],
+)
+def test_silenced(comment: str) -> None:
+    assert codes(BAD.format(comment)) == []
+
+
+def test_a_line_of_its_own_holds_for_the_next() -> None:
+    text = BAD.format("").replace("mixers", "# mixspec: ignore[MX203]\n# another\n\nmixers")
+    assert codes(text) == []
+    assert codes(text.replace("\nmixers", "\nimage: 224\nmixers")) == ["MX508", "MX203"]
+
+
+def test_only_comments_count() -> None:
+    assert codes(BAD.format("").replace("description: x", "description: 'x # mixspec: ignore-file[MX203]'")) == [
+        "MX203"
+    ]
+    assert codes(BAD.format("").replace("x\n", "x#mixspec: ignore-file\n", 1)) != []
+
+
+def test_an_idle_comment_is_found_and_removed() -> None:
+    text = BAD.replace("Ch=24", "Ch=32").format("  # mixspec: ignore[MX203]")
+    assert codes(text) == ["MX508"]
+    assert fix(text, "<stdin>", Config()).text == BAD.replace("Ch=24", "Ch=32").format("")
+    assert codes(text, Config(ignore=("MX203",))) == []  # the rule did not run
+    both = BAD.format(" # mixspec: ignore[MX203, MX204]")
+    assert codes(both) == ["MX508"]
+
+
+def test_an_unknown_code() -> None:
+    [finding] = lint(BAD.format(" # mixspec: ignore[MX203, MX230]"), "<stdin>")
+    assert finding.code == "MX509" and "MX203" in finding.hint
+
+
+def test_the_longer_prefix_wins() -> None:
+    config = Config(select=("MX", "MX203"), ignore=("MX2",))
+    assert config.selects("MX203") and not config.selects("MX204") and config.selects("MX101")
+    assert not Config(ignore=("MX203",)).selects("MX203")
+
+
+def test_configuration_of_the_nearest_project(tmp_path: Path) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    file = tmp_path / "pyproject.toml"
+    file.write_text(
+        '[tool.mixspec]\nignore = ["MX5"]\nmax-params = "30M"\nmax_macs = 5\n'
+        'per-file-ignores = { "a/*" = ["MX203"] }\n',
+        encoding="utf-8",
+    )
+    config = find(tmp_path / "a" / "b")
+    assert config.budget == {"max_params": 30_000_000, "max_macs": 5}
+    assert not config.selects("MX501") and config.selects("MX203")
+    assert not config.selects("MX203", str(tmp_path / "a" / "b" / "x.yaml"))
+
+
+@pytest.mark.parametrize(
+    "wrong", ["max-params = 'many'", "select = 'MX2'", "selct = []", "ignore = [1]", "per-file-ignores = 3"]
+)
+def test_wrong_configuration(tmp_path: Path, wrong: str) -> None:
+    file = tmp_path / "pyproject.toml"
+    file.write_text(f"[tool.mixspec]\n{wrong}\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"pyproject\.toml: "):
+        load(file)
+
+
+@pytest.mark.parametrize(
+    "text, exact, agrees",
+    [
+        ("28M", 28_499_999, True),
+        ("28M", 28_500_001, False),
+        ("4.6G", 4_550_000_000, True),
+        ("4.6G", 4_549_999_999, False),
+        ("25.58M", 25_576_264, True),
+        ("25.58M", 25_585_001, False),
+        ("0", 0, True),
+    ],
+)
+def test_figures_agree_to_the_printed_digit(text: str, exact: int, agrees: bool) -> None:
+    figure = printed(text)
+    assert figure is not None and figure.agrees(exact) is agrees
+
+
+def test_amounts() -> None:
+    assert [amount(text) for text in ("30M", "4.5G", "512MiB", "1GB", "1,000", 7)] == [
+        30_000_000,
+        4_500_000_000,
+        512 * 1024**2,
+        10**9,
+        1000,
+        7,
+    ]
+    assert amount("thirty") is None and amount("") is None and printed("28 million") is None and printed("-3M") is None
