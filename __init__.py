@@ -13,6 +13,7 @@ _HOMES = {
     "resolve": ".compiler.resolve",
     "cost": ".compiler.cost",
     "lower": ".compiler.lower",
+    "freeze": ".compiler.freeze",
     "build": ".zoo.load",
     "load": ".zoo.load",
     "save": ".zoo.weights",
@@ -20,6 +21,7 @@ _HOMES = {
 
 if TYPE_CHECKING:  # the same names, for type checkers and editors
     from .compiler.cost import cost as cost
+    from .compiler.freeze import freeze as freeze
     from .compiler.lower import lower as lower
     from .compiler.parse import parse as parse
     from .compiler.resolve import resolve as resolve

@@ -33,6 +33,11 @@ Classes = Annotated[
 ]
 
 
+Freeze = Annotated[
+    bool, typer.Option("--freeze", help="Show the inference copy: norms folded, filters computed, dropout left out.")
+]
+
+
 def command(
     model: Model,
     save: Save = None,
@@ -41,12 +46,15 @@ def command(
     image: Image = None,
     classes: Classes = None,
     resample: Resample = None,
+    freeze: Freeze = False,
     json: Json = False,
 ) -> None:
     """Build a network as a torch module and list its modules.
 
     Fresh weights follow from the seed. With --save they go into one safetensors file, which carries the spec.
     """
+    if freeze and save:
+        raise typer.BadParameter("a frozen network has no weights of its spec to save", param_hint="--freeze")
     from ..zoo.load import build
     from ..zoo.weights import network_of
     from ..zoo.weights import save as write
@@ -56,6 +64,10 @@ def command(
     made = build(model, pretrained=pretrained or False, seed=seed, image=image, classes=classes, resample=resample)
     if save:
         write(made, save)
+    if freeze:
+        from ..compiler.freeze import freeze as frozen
+
+        made = frozen(made)
     network, rows = network_of(made), summary(made)
     if json:
         modules = [{"path": path, "module": what, "parameters": number} for path, what, number in rows]

@@ -16,7 +16,7 @@ from .layer import Layer, On, Parts
 from .parts import Act, BatchNorm, Conv, Weight
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from .bound import Bound
 
@@ -107,7 +107,18 @@ def accumulate(m: Bound, x: Tensor, net: Net, *, kernel: int, stride: int) -> Te
     """The kernels mixed at every position, applied to (B, C, H, W); ``m`` holds the parts of an ``Accumulation``."""
     from .ops.aggregate import aggregate_decomposed
 
-    alpha = m.weight if net in LEARNT else x
+    alpha = _coefficients(m, m.weight if net in LEARNT else x, net)
+    return aggregate_decomposed(x, alpha, m.bank.weight, m.bank.bias, kernel=kernel, stride=stride)
+
+
+def stored(m: Bound, net: Net, *, kernel: int, stride: int) -> nn.Module:
+    """What applies the kernels of a network fed by a learnt weight, all of them mixed beforehand."""
+    from .ops.stored import StoredMaps
+
+    return StoredMaps(m.bank(_coefficients(m, m.weight, net)), kernel, stride)
+
+
+def _coefficients(m: Bound, alpha: Tensor, net: Net) -> Tensor:
     for step in STEPS[net]:
         alpha = getattr(m, step)(alpha)
-    return aggregate_decomposed(x, alpha, m.bank.weight, m.bank.bias, kernel=kernel, stride=stride)
+    return alpha

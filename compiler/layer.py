@@ -84,6 +84,14 @@ class Layer:
 
         return Bound(self, at, children)
 
+    def freeze(self, m: Bound) -> nn.Module:
+        """What takes the place of ``m`` in an inference copy, where weights no longer change.
+
+        For layers that compute something from weights alone: here they do so once. ``m`` belongs to the copy and may be
+        changed; its parts are frozen already. Nothing needs to be done for norms, dropout and stochastic depth.
+        """
+        return m
+
     def on(self, at: Grid) -> On:
         """This layer as a part that stands on another grid than its owner's input."""
         return On(self, at)

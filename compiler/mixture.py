@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt
 
-from .accumulation import Accumulation, Net, accumulate
+from .accumulation import Accumulation, Net, accumulate, stored
 from .errors import Problem
 from .grid import Grid
 from .layer import Parts
@@ -15,7 +15,7 @@ from .mixer import HeadChannels, Mixer, Traits, divides, fits, head_width, mixtu
 from .operator import OddInt
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from .bound import Bound
 
@@ -116,3 +116,6 @@ class Learnt(Mixture):
 
     def kept(self, at: Grid) -> int:
         return at.size
+
+    def freeze(self, m: Bound) -> nn.Module:
+        return stored(m, self.net, kernel=self.kernel, stride=self.stride)

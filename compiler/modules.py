@@ -62,6 +62,12 @@ class GlobalPool(nn.Module):
         return x.mean((2, 3))
 
 
+class Passed(nn.Identity):
+    """What is left of dropout in an inference copy. Who asks for its rate reads zero."""
+
+    p = rate = 0.0
+
+
 class FirstPosition(nn.Module):
     """The first position of (B, C, H, W): (B, C)."""
 
@@ -96,6 +102,17 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "star_relu": StarReLU,
     "squared_relu": SquaredReLU,
 }
+
+
+def convolution(
+    weight: Tensor, bias: Tensor | None = None, *, stride: int = 1, padding: int = 0, groups: int = 1
+) -> nn.Conv2d:
+    """The convolution with these weights, (C', C / groups, K, K2), none of which learns."""
+    (cout, cin), kernel = weight.shape[:2], (weight.shape[2], weight.shape[3])
+    module = nn.Conv2d(cin * groups, cout, kernel, stride, padding, groups=groups, bias=False, device="meta")
+    module.weight = nn.Parameter(weight.contiguous(), requires_grad=False)
+    module.bias = None if bias is None else nn.Parameter(bias, requires_grad=False)
+    return module
 
 
 def activation(kind: str) -> nn.Module:

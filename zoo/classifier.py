@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from ..compiler.backbone import Backbone
 from ..compiler.errors import Problem, SpecError
+from ..compiler.freeze import freeze
 from .training.data import UNFIT, Data, Inputs, Split
 from .training.evaluate import Evaluation, evaluate, fits, top
 from .weights import Header, fill, header
@@ -37,7 +39,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Classifier:
-    """A model in evaluation mode, how images become its input, and its classes."""
+    """A model in evaluation mode, how images become its input, and its classes. A frozen copy gives the answers."""
 
     model: Backbone
     header: Header
@@ -62,13 +64,18 @@ class Classifier:
         inputs = Inputs.of(held.network, facts)
         return cls(fill(held.network, file, device), held, inputs, classes)
 
+    @cached_property
+    def frozen(self) -> Backbone:
+        """The model for inference."""
+        return freeze(self.model)
+
     def evaluate(self, split: Split) -> Evaluation:
         """How often it is right on a split."""
-        return evaluate(self.model, split, self.inputs, self.classes)
+        return evaluate(self.frozen, split, self.inputs, self.classes)
 
     def predict(self, images: Tensor, most: int = 1) -> list[Prediction]:
         """The ``most`` likeliest classes of every image (N, 1, h, w), values between 0 and 1."""
-        found, probabilities = top(self.model, images, self.inputs, min(most, len(self.classes)))
+        found, probabilities = top(self.frozen, images, self.inputs, min(most, len(self.classes)))
         return [
             Prediction(tuple((self.classes[index], value) for index, value in zip(*row, strict=True)))
             for row in zip(found.tolist(), probabilities.tolist(), strict=True)

@@ -17,6 +17,7 @@ from .kernels import draw
 from .shades import beside, shaded
 from .training import recipe as recipes
 from .training.data import Data, Split, digits
+from .training.evaluate import evaluate
 from .training.loop import Trained, train
 from .training.watch import Watch
 
@@ -73,7 +74,9 @@ def demonstrate(network: Network, output: Path, say: Say, *, seed: int = 0, watc
 def reread(done: Trained, data: Data) -> Classifier:
     """The best weights out of their file, which must answer as the model in training did."""
     classifier = Classifier.open(done.best, data)
-    seen, then = classifier.evaluate(data.splits["val"]), done.best_epoch
+    # the model itself: its frozen copy, which gives the answers, differs in the last digits
+    seen = evaluate(classifier.model, data.splits["val"], classifier.inputs, classifier.classes)
+    then = done.best_epoch
     same = (seen.top1, seen.top5, seen.loss) == (then.val_top1, then.val_top5, then.val_loss)
     assert same, f"the saved file answers otherwise than the model it was saved from: {seen} and {then}"
     return classifier

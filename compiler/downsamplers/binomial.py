@@ -15,7 +15,7 @@ from ..operator import OddInt
 from ..parts import Buffer
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from ..bound import Bound
 
@@ -44,6 +44,12 @@ class Binomial(Mixer):
 
         c = x.shape[1]
         return conv2d(x, m.kernel.expand(c, -1, -1, -1), None, self.stride, self.kernel // 2, groups=c)
+
+    def freeze(self, m: Bound) -> nn.Module:
+        from ..modules import convolution
+
+        c = m.at.c
+        return convolution(m.kernel.expand(c, -1, -1, -1), stride=self.stride, padding=self.kernel // 2, groups=c)
 
 
 def binomial_kernel(batch: int, channels: int, height: int, width: int) -> Tensor:

@@ -126,6 +126,25 @@ class SequenceFilter(Layer):
         return (m.mlp(x) * (-m.decay.abs() * m.time).exp()).T
 
 
+def convolved(m: Bound, x: Tensor, *, causal: bool = False) -> Tensor:
+    """x with the filters that ``m.filter`` makes of ``m.positions``, or with those that :func:`stored` has kept."""
+    from ..ops.global_conv import global_conv
+    from ..ops.stored import StoredFilters
+
+    if isinstance(m.filter, StoredFilters):
+        return m.filter(x)
+    return global_conv(x, m.filter(m.positions), causal=causal)
+
+
+def stored(m: Bound, *, causal: bool = False) -> Bound:
+    """``m`` with its filters in place of the network that makes them."""
+    from ..ops.stored import StoredFilters
+
+    m.filter = StoredFilters(m.filter(m.positions), causal=causal)
+    del m.positions
+    return m
+
+
 def centre_distance(*shape: int) -> Tensor:
     """Euclidean distance of every tap of a (1, 1, K, K) kernel to its centre, in taps."""
     import torch

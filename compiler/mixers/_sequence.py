@@ -16,10 +16,10 @@ from ..layer import Layer, Parts
 from ..mixer import Mixer
 from ..operator import OddInt
 from ..parts import Conv, LayerNorm, Linear, Weight
-from ._filters import SequenceFilter, embedding_width
+from ._filters import SequenceFilter, convolved, embedding_width, stored
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from ..bound import Bound
 
@@ -97,14 +97,15 @@ class SequenceMixer(Mixer):
         return 5 * at.size + at.c * self.taps
 
     def forward(self, m: Bound, x: Tensor) -> Tensor:
-        from ..ops.global_conv import global_conv
-
         height, width = x.shape[2:]
         tokens = m.expand(x).flatten(2).unsqueeze(2)
         gates = m.short(tokens)[:, :, 0, : height * width]
         out, left, right = gates.unflatten(-1, (height, width)).chunk(3, 1)
         a = m.gate_norm(left * right) if self.ln else left * right
         flat = a.flatten(2)
-        long = global_conv(flat, m.filter(m.positions), causal=self.causal)
+        long = convolved(m, flat, causal=self.causal)
         y = out * (long + flat * m.skip[:, None]).to(a.dtype).view_as(out)
         return m.project(m.out_norm(y) if self.ln else y)
+
+    def freeze(self, m: Bound) -> nn.Module:
+        return stored(m, causal=self.causal)

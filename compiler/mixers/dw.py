@@ -14,7 +14,7 @@ from ..mixer import HeadChannels, Mixer, Traits, divides, head_width
 from ..parts import Conv, Weight
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from ..bound import Bound
 
@@ -71,3 +71,16 @@ class DW(Mixer):
         c = x.shape[1]
         weight = m.weight.repeat_interleave(c // m.weight.shape[0], 0)
         return conv2d(x, weight, m.bias if self.bias else None, self.stride, self._padding, groups=c)
+
+    def freeze(self, m: Bound) -> nn.Module:
+        from torch.nn import Sequential, ZeroPad2d
+
+        from ..modules import convolution
+
+        if self.head_channels == 1:
+            return m
+        c, bias = m.at.c, m.bias if self.bias else None
+        weight = m.weight.repeat_interleave(c // m.weight.shape[0], 0)
+        conv = convolution(weight, bias, stride=self.stride, padding=self._padding, groups=c)
+        low, high = self.kernel // 2, self.kernel // 2 - 1
+        return conv if self.kernel % 2 else Sequential(ZeroPad2d((low, high, low, high)), conv)

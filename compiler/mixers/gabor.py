@@ -18,7 +18,7 @@ from ..operator import OddInt
 from ..parts import Weight
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from ..bound import Bound
 
@@ -95,6 +95,11 @@ class GaborConv(Layer):
         from torch.nn.functional import conv2d
 
         return conv2d(x, self.kernels(m), stride=self.stride, padding=self.kernel // 2)
+
+    def freeze(self, m: Bound) -> nn.Module:
+        from ..modules import convolution
+
+        return convolution(self.kernels(m), stride=self.stride, padding=self.kernel // 2)
 
     def kernels(self, m: Bound) -> Tensor:
         """The kernels of now, (cout, cin, k, k)."""

@@ -15,10 +15,10 @@ from ..layer import Layer, On, Parts
 from ..mixer import Mixer, Traits
 from ..operator import OddInt
 from ..parts import Conv, LayerNorm, Linear, Weight
-from ._filters import MapFilter, embedding_width, sines_of_map
+from ._filters import MapFilter, convolved, embedding_width, sines_of_map, stored
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from ..bound import Bound
 
@@ -124,6 +124,7 @@ class Hpx(Mixer):
             return m.global_conv(a)
         if self.filter == "separable":
             return m.rows(m.columns(a))
-        from ..ops.global_conv import global_conv
+        return (convolved(m, a) + a * m.skip[:, None, None]).to(a.dtype)
 
-        return (global_conv(a, m.filter(m.positions)) + a * m.skip[:, None, None]).to(a.dtype)
+    def freeze(self, m: Bound) -> nn.Module:
+        return stored(m) if self.filter == "implicit" else m

@@ -24,6 +24,10 @@ from .window import Shape, Window, aggregation_flop, check_window, window_of
 
 __all__ = ["aggregate", "aggregate_decomposed"]
 
+# one step each to who traces a layer symbolically, as `freeze` does
+torch.fx.wrap("aggregate")
+torch.fx.wrap("aggregate_decomposed")
+
 
 def aggregate(x: Tensor, maps: Tensor, *, kernel: int, stride: int = 1) -> Tensor:
     """Weighted sum over a kernel x kernel window, the weights taken from `maps`.

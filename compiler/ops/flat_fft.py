@@ -122,8 +122,12 @@ def spectrum(filters: Tensor, layout: Layout, dtype: torch.dtype) -> Tensor:
 
 def convolve(x: Tensor, filters: Tensor, layout: Layout) -> Tensor:
     """x (B, C, H, W), filters (C, K, K2) -> (B, C, H, W) in the dtype of x."""
-    dtype = compute_dtype(x)
-    transfer, out = spectrum(filters, layout, dtype), empty_like_layout(x, tuple(x.shape))
+    return transferred(x, spectrum(filters, layout, compute_dtype(x)), layout)
+
+
+def transferred(x: Tensor, transfer: Tensor, layout: Layout) -> Tensor:
+    """What `convolve` computes, from the `spectrum` of the filters."""
+    out = empty_like_layout(x, tuple(x.shape))
     signal = Signal(x, layout, layout.input)
     for images, channels in _blocks(x, layout):
         result = torch.fft.irfft(signal.spectrum(x[images, channels]).mul_(transfer[channels]), layout.length)

@@ -45,12 +45,14 @@ def global_conv(x: Tensor, filters: Tensor, *, causal: bool = False) -> Tensor:
     return out
 
 
-def _map_layout(x: Tensor, filters: Tensor) -> Layout:
+def map_layout(x: Tensor, filters: Tensor) -> Layout:
+    """Where x (B, C, H, W) and filters (C, K, K2) lie in a transform."""
     (height, width), (k, k2) = x.shape[2:], filters.shape[1:]
     return Layout.of((height, width), (k, k2), (k // 2, k2 // 2))
 
 
-def _sequence_layout(x: Tensor, filters: Tensor, causal: bool) -> Layout:
+def sequence_layout(x: Tensor, filters: Tensor, causal: bool) -> Layout:
+    """Where x (B, C, L) and filters (C, T) lie in a transform."""
     taps = filters.shape[1]
     return Layout.of((1, x.shape[2]), (1, taps), (0, 0 if causal else taps // 2))
 
@@ -74,19 +76,19 @@ def _gradients(
 
 @torch.library.custom_op("mixspec::global_conv2d", mutates_args=())
 def _conv2d(x: Tensor, filters: Tensor) -> Tensor:
-    return _forward(x, filters, _map_layout(x, filters))
+    return _forward(x, filters, map_layout(x, filters))
 
 
 @torch.library.custom_op("mixspec::global_conv2d_backward", mutates_args=())
 def _conv2d_backward(
     dy: Tensor, x: Tensor, filters: Tensor, need_dx: bool, need_dfilters: bool
 ) -> tuple[Tensor, Tensor]:
-    return _gradients(dy, x, filters, _map_layout(x, filters), need_dx, need_dfilters)
+    return _gradients(dy, x, filters, map_layout(x, filters), need_dx, need_dfilters)
 
 
 @torch.library.custom_op("mixspec::global_conv1d", mutates_args=())
 def _conv1d(x: Tensor, filters: Tensor, causal: bool) -> Tensor:
-    out = _forward(x.unsqueeze(2), filters.unsqueeze(1), _sequence_layout(x, filters, causal))
+    out = _forward(x.unsqueeze(2), filters.unsqueeze(1), sequence_layout(x, filters, causal))
     return out.squeeze(2)
 
 
@@ -94,7 +96,7 @@ def _conv1d(x: Tensor, filters: Tensor, causal: bool) -> Tensor:
 def _conv1d_backward(
     dy: Tensor, x: Tensor, filters: Tensor, causal: bool, need_dx: bool, need_dfilters: bool
 ) -> tuple[Tensor, Tensor]:
-    layout = _sequence_layout(x, filters, causal)
+    layout = sequence_layout(x, filters, causal)
     dx, dfilters = _gradients(dy.unsqueeze(2), x.unsqueeze(2), filters.unsqueeze(1), layout, need_dx, need_dfilters)
     return dx.squeeze(2) if need_dx else dx, dfilters.squeeze(1) if need_dfilters else dfilters
 

@@ -38,8 +38,11 @@ def test_training_learns(trained: Trained) -> None:
 
 def test_files_hold_what_was_measured(trained: Trained, tiny: Network, data: Data) -> None:
     classifier = Classifier.open(trained.best, data)
-    seen, then = classifier.evaluate(data.splits["val"]), trained.best_epoch
+    split, then = data.splits["val"], trained.best_epoch
+    seen, frozen = evaluate(classifier.model, split, classifier.inputs, classifier.classes), classifier.evaluate(split)
     assert (seen.top1, seen.top5, seen.loss) == (then.val_top1, then.val_top5, then.val_loss)
+    assert (frozen.top1, frozen.top5, frozen.per_class) == (seen.top1, seen.top5, seen.per_class)
+    assert frozen.loss == pytest.approx(seen.loss, abs=2e-6)
     held = header(trained.last)
     assert held.network.digest == tiny.digest
     assert held.metrics["epoch"] == 2 and held.metrics["seed"] == 3
