@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from .bound import adopt
+from .errors import SpecError
 from .family import Family
 from .grid import Grid
-from .layer import Modules, place, walk
+from .layer import Layer, Modules, place, walk
 from .modules import GlobalPool, Pointwise
 from .parts import Weight
 
@@ -158,9 +159,7 @@ class Backbone(nn.Module):
     @torch.jit.ignore
     def no_weight_decay(self) -> set[str]:
         """Parameters that their layers exempt from weight decay."""
-        return {path for path, part, _ in walk(self.layer, self.at) if isinstance(part, Weight) and not part.decay} & {
-            name for name, _ in self.named_parameters()
-        }
+        return _exempt(self, self.layer, self.at)
 
 
 class TokenBackbone(Backbone):
@@ -188,6 +187,67 @@ class TokenBackbone(Backbone):
             again = self.grad_checkpointing and torch.is_grad_enabled()
             row = checkpoint(block, row, size, use_reentrant=False) if again else block(row, size)
         return row, size
+
+
+class Jury(nn.Module):
+    """Networks side by side whose logits are averaged. Input (B, in_chans, H, W), output (B, classes).
+
+    Of timm's contract it keeps what does not speak of one last map: classifier, weight decay, layer groups,
+    checkpointing.
+    """
+
+    resolved: Network | None = None
+
+    members: nn.Module
+
+    def __init__(self, layer: Family, at: Grid, children: Modules) -> None:
+        super().__init__()
+        self.layer, self.at = layer, at
+        adopt(self, children)
+        self.num_classes, self.in_chans = layer.classes, layer.in_chans
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.members(x)
+
+    def _voters(self) -> list[Any]:
+        return list(self.members.children())
+
+    @torch.jit.ignore
+    def get_classifier(self) -> nn.ModuleList:
+        """The last linear map of every network."""
+        return nn.ModuleList(voter.get_classifier() for voter in self._voters())
+
+    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
+        """New classifiers for ``num_classes``; their logits are averaged, so 0 is refused with a SpecError."""
+        if num_classes < 1:
+            raise SpecError.of("MX102", "an ensemble votes on classes", "one or more", ("classes",))
+        for voter in self._voters():
+            voter.reset_classifier(num_classes, global_pool)
+        self.num_classes = num_classes
+
+    @torch.jit.ignore
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
+        """Keep only the inputs of blocks for backward and compute the rest again."""
+        for voter in self._voters():
+            voter.set_grad_checkpointing(enable)
+
+    @torch.jit.ignore
+    def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
+        """Patterns by which timm groups parameters for layer-wise learning-rate decay, alike in all networks."""
+        stage = r"^members\.\d+\.stages\.(\d+)"
+        blocks = stage if coarse else [(stage + r"\.downsample", (0,)), (stage + r"\.blocks\.(\d+)", None)]
+        return {"stem": r"^members\.\d+\.stem", "blocks": blocks}
+
+    @torch.jit.ignore
+    def no_weight_decay(self) -> set[str]:
+        """Parameters that their layers exempt from weight decay."""
+        return _exempt(self, self.layer, self.at)
+
+
+def _exempt(module: nn.Module, layer: Layer, at: Grid) -> set[str]:
+    """The parameters of a module that their layers exempt from weight decay."""
+    told = {path for path, part, _ in walk(layer, at) if isinstance(part, Weight) and not part.decay}
+    return told & {name for name, _ in module.named_parameters()}
 
 
 class HeadPool(nn.Module):

@@ -39,10 +39,13 @@ def _member(value: object) -> Family:
     return known_families.call(value["family"], {key: item for key, item in value.items() if key != "family"})
 
 
+def _told(member: Family) -> dict[str, Any]:
+    """The member's canonical form without what the ensemble says for all."""
+    return {key: value for key, value in member.canonical().items() if key not in SHARED}
+
+
 _JSON = {"type": "object", "properties": {"family": {"type": "string"}}, "required": ["family"]}
-Member = Annotated[
-    Family, BeforeValidator(_member), PlainSerializer(lambda member: member.canonical()), WithJsonSchema(_JSON)
-]
+Member = Annotated[Family, BeforeValidator(_member), PlainSerializer(_told), WithJsonSchema(_JSON)]
 
 
 def _several(members: tuple[Family, ...]) -> tuple[Family, ...]:
@@ -85,6 +88,8 @@ class Ensemble(Family):
         for key in OWN:
             if getattr(self, key):
                 yield Problem("MX101", f"{key} is no key of an ensemble", "give it to the members", (key,))
+        if not self.classes:
+            yield Problem("MX102", "an ensemble votes on classes", "one or more", ("classes",))
         for index, member in enumerate(self.members):
             for key in SHARED:
                 if key in member.model_fields_set and getattr(member, key) != getattr(self, key):
@@ -99,13 +104,10 @@ class Ensemble(Family):
     def parts(self, at: Grid) -> Parts:
         return {"members": Voters(self.voters())}
 
-    def forward(self, m: Bound, x: Tensor) -> Tensor:
-        return m.members(x)
-
     def module(self, at: Grid, children: Modules) -> nn.Module:
-        from ..bound import Bound
+        from ..backbone import Jury
 
-        return Bound(self, at, children)
+        return Jury(self, at, children)
 
 
 @dataclass(frozen=True, slots=True)

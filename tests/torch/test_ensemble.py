@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 import pickle
+from pathlib import Path
 
 import pytest
 import torch
+from timm.models import group_parameters
 
 from mixspec.compiler.cost import count
 from mixspec.compiler.counters import counted
@@ -14,6 +16,7 @@ from mixspec.compiler.errors import SpecError
 from mixspec.compiler.lower import lower
 from mixspec.compiler.parse import parse
 from mixspec.compiler.resolve import Network, resolve
+from mixspec.zoo.weights import load, save
 
 SMALL = "family: metaformer, depths: [1, 1, 1, 1], dims: [8, 16, 24, 32]"
 PAIR = f"members:\n  - {{{SMALL}, mixers: Hpx}}\n  - {{{SMALL}, mixers: attention Ch=8}}\n"
@@ -43,6 +46,27 @@ def test_counts_the_sum_of_its_members() -> None:
     assert count(pair).params == sum(weight.numel() for weight in lower(pair, device="meta").parameters())
 
 
+def test_keeps_what_training_asks_of_a_model() -> None:
+    model, x = lower(network(PAIR)), torch.randn(2, 3, 32, 32)
+    assert (model.num_classes, model.in_chans, len(model.get_classifier())) == (5, 3, 2)
+    groups = group_parameters(model, model.group_matcher())
+    assert {name for names in groups.values() for name in names} == {name for name, _ in model.named_parameters()}
+    assert "members.0.stages.2.blocks.0.scale1" in model.no_weight_decay()
+    model.set_grad_checkpointing()
+    model(x).sum().backward()
+    assert all(weight.grad is not None for weight in model.parameters() if weight.requires_grad)
+    model.reset_classifier(3)
+    assert model.eval()(x).shape == (2, 3) and model.num_classes == 3
+    with pytest.raises(SpecError, match="votes on classes"):
+        model.reset_classifier(0)
+
+
+def test_weights_come_back_from_their_file(tmp_path: Path) -> None:
+    model, x = lower(network(PAIR + "in_chans: 1\n")).eval(), torch.randn(2, 1, 32, 32)
+    save(model, tmp_path / "pair.safetensors")
+    assert torch.equal(load(tmp_path / "pair.safetensors")(x), model(x))
+
+
 def test_members_start_as_they_do_alone() -> None:
     model = lower(network(PAIR))
     assert model.members.get_submodule("0").stem.conv.weight.abs().max() <= 2.0  # cut, at std 0.02
@@ -66,6 +90,7 @@ def test_canonical_form_means_the_same_network() -> None:
         (PAIR.replace("family: metaformer, ", "", 1), "MX103 family is missing"),
         (PAIR.replace("mixers: Hpx", "mixers: Hpx, classes: 7"), "MX204 classes is 7 for a member and 5"),
         (PAIR + "drop_path: 0.1\n", "MX101 drop_path is no key of an ensemble"),
+        (PAIR + "patch: 4\n", "MX101 unknown key 'patch'"),
         ("members:\n  - Hpx\n  - Hb\n", "MX102 a member is a mapping"),
     ],
 )
@@ -73,3 +98,8 @@ def test_refuses(text: str, complaint: str) -> None:
     with pytest.raises(SpecError) as error:
         network(text)
     assert complaint in str(error.value)
+
+
+def test_votes_on_classes() -> None:
+    with pytest.raises(SpecError, match="e.yaml:4:10: MX102 an ensemble votes on classes"):
+        resolve(parse(f"name: e\nfamily: ensemble\nimage: 32\nclasses: 0\n{PAIR}", "e.yaml"))
