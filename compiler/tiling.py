@@ -31,6 +31,16 @@ class Axis:
     def padded(self) -> int:
         return self.count * self.side
 
+    def reach(self, *, wraps: bool) -> int:
+        """Largest distance between positions in one window. Shifted windows go on at the other end of the map: with
+        ``wraps`` the positions there belong to them, without it they do not.
+        """
+        ends: dict[tuple[int, bool], tuple[int, int]] = {}
+        for place in range(self.size):
+            window = (place - self.shift) % self.padded // self.side, place < self.shift and not wraps
+            ends[window] = ends.get(window, (place, place))[0], place
+        return max(last - first for first, last in ends.values())
+
 
 @dataclass(frozen=True, slots=True)
 class Tiling:
@@ -61,6 +71,11 @@ class Tiling:
     @property
     def shifted(self) -> bool:
         return bool(self.rows.shift or self.columns.shift)
+
+    def reach(self, *, wraps: bool = False) -> int | None:
+        """Largest distance, along an axis, between positions in one window; None if the map is the only limit."""
+        reach = max(self.rows.reach(wraps=wraps), self.columns.reach(wraps=wraps))
+        return None if reach >= max(self.rows.size, self.columns.size) - 1 else reach
 
     def padded(self, c: int) -> Grid:
         """The padded map with ``c`` channels."""

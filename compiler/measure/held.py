@@ -142,17 +142,17 @@ class Held(TorchFunctionMode):
         return self.choices.ask(lambda: self._spread(left) > self._spread(right))
 
     def _spread(self, factor: Tensor) -> int:
-        """Positions of the input that an element in the middle of a tensor depends on."""
-        middle = factor.flatten()[factor.numel() // 2]
-        return int(self._seen(middle).any(1).sum())
+        """Most positions of the input that an element of a tensor depends on; of three, as some may be padding."""
+        elements = (factor.flatten()[factor.numel() * part // 4] for part in (1, 2, 3))
+        return max(int(self._seen(element).any(1).sum()) for element in elements)
 
     def _holds_channels(self, x: Tensor, axis: int) -> bool:
-        """Whether neighbours along an axis see the same positions and other channels."""
-        lines = x.movedim(axis, -1).flatten(0, -2)
-        line = lines[len(lines) // 2]
-        if len(line) == 1:
+        """Whether the first two places along an axis see the same positions and other channels."""
+        if x.shape[axis] == 1:
             return True
-        one, two = self._seen(line[0]), self._seen(line[1])
+        places = x.movedim(axis, -1).flatten(0, -2)
+        weights = torch.linspace(1, 2, len(places), dtype=x.dtype, device=x.device)
+        one, two = (self._seen((places[:, place] * weights).sum()) for place in (0, 1))
         return torch.equal(one.any(1), two.any(1)) and not torch.equal(one.any((2, 3)), two.any((2, 3)))
 
     def _seen(self, element: Tensor) -> Tensor:

@@ -13,6 +13,8 @@ from ..lower import lower_layer
 from ..modules import ACTIVATIONS
 from .held import Choices, Held
 
+AT_ONCE = 128
+"""Images in one run."""
 EXACT = 1e-9
 """Relative difference up to which two weights are equal; transforms and sums in another order leave 1e-14."""
 
@@ -56,8 +58,13 @@ class Matrix:
         return Matrix(self.module, self.at, self.out, pointwise=True)
 
     def pulled(self, images: Tensor, outputs: Tensor) -> Tensor:
-        """Sums of rows, (n, C, H, W): row sums of image i weighted by outputs[i], (n, C', H', W')."""
-        x = images.expand(len(outputs), -1, -1, -1).clone().requires_grad_()
+        """Sums of rows, (n, C, H, W): those of image i weighted by outputs[i], (n, C', H', W')."""
+        images = images.expand(len(outputs), -1, -1, -1)
+        pairs = zip(images.split(AT_ONCE), outputs.split(AT_ONCE), strict=True)
+        return torch.cat([self._pulled(some, weights) for some, weights in pairs])
+
+    def _pulled(self, images: Tensor, outputs: Tensor) -> Tensor:
+        x = images.clone().requires_grad_()
         with torch.enable_grad(), Held(x, self.choices, pointwise=self.pointwise):
             y = self.module(x)
         (gradient,) = torch.autograd.grad(y, x, outputs, allow_unused=True)

@@ -97,8 +97,8 @@ class Reading:
     def space(self) -> Literal["point", "sliding", "blocks", "causal", "dense"]:
         if not bool((self.sees & (self.distance > 0)).any()):
             return "point"
-        if bool(self.sees.all()):
-            return "dense"
+        if torch.equal(self.sees, self.sees[:1].expand_as(self.sees)):
+            return "dense"  # some positions may be skipped, but then by all outputs
         if torch.equal(self.sees, torch.ones_like(self.sees).tril()):
             return "causal"
         if self._is_equivalence:
@@ -186,9 +186,13 @@ class Reading:
 
     @property
     def context(self) -> int | None:
-        """How far from a changed position weights change: tried in the middle and in two corners."""
+        """How far from a changed position weights change: tried in the middle and in two corners, or where blocks make
+        that matter, along a diagonal.
+        """
         at, farthest = self.matrix.at, 0
-        for row, column in ((0, 0), (at.h // 2, at.w // 2), (at.h - 1, at.w - 1)):
+        tried = range(at.h) if self.space == "blocks" else (0, at.h // 2, at.h - 1)
+        for row in tried:
+            column = row * (at.w - 1) // (at.h - 1)
             image = self.image.clone()
             image[..., row, column] = self.changed[..., row, column]
             change = (self.matrix.kernels(image, self.links) - self.first).abs().amax((0, 2))
@@ -204,19 +208,15 @@ class Reading:
         inner = self._inner.nonzero().flatten().tolist()
         if not inner:
             return None
-        kernels = [weights[0][row][self._taps(row)] for weights in (self.first, self.second) for row in inner]
+        kernels = [weights[0][row][self.sees[row]] for weights in (self.first, self.second) for row in inner]
         count, taps = len(inner), len(kernels[0])
         if dynamic:
             row, count = inner[len(inner) // 2], min(taps + 8, SAMPLES)
             generator = torch.Generator().manual_seed(count)
             images = torch.randn(count, *self.image.shape[1:], generator=generator, dtype=self.image.dtype)
-            kernels += list(self.matrix.row(images, self.links, row)[:, self._taps(row)])
+            kernels += list(self.matrix.row(images, self.links, row)[:, self.sees[row]])
         rank = int(torch.linalg.matrix_rank(torch.stack(kernels), rtol=EXACT))
         return rank if rank < min(taps, count) else None
-
-    def _taps(self, row: int) -> Tensor:
-        """Input positions in the window of an output, in order."""
-        return self.distance[row] <= int(self.distance[self.sees].max())
 
 
 def _places(at: Grid) -> Tensor:

@@ -48,7 +48,7 @@ def _sized(mixer: Mixer, c: int, traits: Traits | None) -> Iterator[tuple[Mixer,
 
 
 def _side(traits: Traits, stride: int) -> int:
-    """Rows that show a reach to be one, and enough whole windows for the rank."""
+    """Rows that show a reach to be one: more than a block, and enough whole windows for the rank."""
     if traits.reach is None:
         return 8
     if traits.space == "blocks":

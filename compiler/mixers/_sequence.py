@@ -5,7 +5,7 @@ arXiv:2302.10866, section 3; arXiv:2402.19305, section 3.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt
 
@@ -13,7 +13,7 @@ from ..fftwork import fft_flops_1d
 from ..grid import Grid
 from ..init import Normal, Table, TorchDefault
 from ..layer import Layer, Parts
-from ..mixer import Mixer
+from ..mixer import Mixer, Traits
 from ..operator import OddInt
 from ..parts import Conv, LayerNorm, Linear, Weight
 from ._filters import SequenceFilter, convolved, embedding_width, stored
@@ -59,6 +59,17 @@ class SequenceMixer(Mixer):
     def taps(self) -> int:
         """Taps of the filter: every token in both directions, or in one."""
         return self.tokens if self.causal else 2 * self.tokens - 1
+
+    def traits(self, at: Grid) -> Traits:
+        short = self.short_kernel - 1 if self.causal else self.short_kernel // 2
+        seen = self.tokens - 1 + short
+        if seen >= at.pixels - 1:
+            space: Literal["causal", "dense"] = "causal" if self.causal else "dense"
+            return Traits(space, "separate", None, False, dynamic="position", context=None)
+        # a map larger than it was made for: the next token may be at the other end of the next row
+        far = max(at.w - 1, (at.w - 1 + seen) // at.w)
+        reach = None if far >= max(at.h, at.w) - 1 else far
+        return Traits("sliding", "separate", reach, False, dynamic="position", context=reach)
 
     def tables(self) -> tuple[Table, Table]:
         """Initial position embedding (T, E + 1), and time of every tap (T, 1)."""

@@ -43,7 +43,8 @@ class ConvAttention(Mixer):
 
     def traits(self, at: Grid) -> Traits:
         # a head shares its weights over channels, but what it weighs comes from a convolution of each channel's own
-        return Traits("dense", "separate", None, False, dynamic="position", context=None)
+        width = self.head_channels if self.kernel == 1 else 1
+        return Traits("dense", "separate", None, False, width, "position", None)
 
     def check(self, at: Grid) -> Iterator[Problem]:
         yield from divides(self, "head_channels", at.c)

@@ -54,10 +54,11 @@ class ConvWindow(Mixer):
         return Tiling.of(at.h, at.w, self.window, self.shift)
 
     def traits(self, at: Grid) -> Traits:
-        whole = self.tiling(at).count == 1
-        reach = None if whole else self.window - 1
+        tiling = self.tiling(at)
+        space: Literal["blocks", "dense"] = "dense" if tiling.count == 1 else "blocks"
+        reach = tiling.reach()
         seen = reach + self.kernel // 2 if reach is not None and self.order == "pre" else reach
-        return Traits("dense" if whole else "blocks", "separate", reach, False, self.head_channels, "position", seen)
+        return Traits(space, "separate", reach, False, self.head_channels, "position", seen)
 
     def check(self, at: Grid) -> Iterator[Problem]:
         yield from divides(self, "head_channels", at.c)

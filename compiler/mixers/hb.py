@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from ..grid import Grid
 from ..init import Table
-from ..mixer import Traits
 from ._filters import centred_embedding, time_from_centre
 from ._sequence import SequenceMixer
 
@@ -14,9 +12,6 @@ class Hb(SequenceMixer):
 
     notation = "Hb"
     causal = False
-
-    def traits(self, at: Grid) -> Traits:
-        return Traits("dense", "separate", None, False, dynamic="position", context=None)
 
     def tables(self) -> tuple[Table, Table]:
         return Table(centred_embedding), Table(time_from_centre)

@@ -12,7 +12,7 @@ from ..fftwork import fft_flops_2d
 from ..grid import Grid
 from ..init import Normal, Table
 from ..layer import Layer, On, Parts
-from ..mixer import Mixer, Traits
+from ..mixer import Mixer, Traits, mixture
 from ..operator import OddInt
 from ..parts import Conv, LayerNorm, Linear, Weight
 from ._filters import MapFilter, convolved, embedding_width, sines_of_map, stored
@@ -66,7 +66,8 @@ class Hpx(Mixer):
         reach = self._side // 2 + self.short_kernel // 2
         if reach >= max(at.h, at.w) - 1:
             return Traits("dense", "separate", None, False, dynamic="position", context=None)
-        return Traits("sliding", "separate", reach, False, dynamic="position", context=reach)
+        rank = mixture(self._side**2, (2 * reach + 1) ** 2)
+        return Traits("sliding", "separate", reach, False, dynamic="position", context=reach, kernel_rank=rank)
 
     @property
     def _side(self) -> int:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from ..grid import Grid
 from ..init import Table
-from ..mixer import Traits
 from ._filters import causal_embedding, time_from_newest, time_to_oldest
 from ._sequence import SequenceMixer
 
@@ -20,9 +18,6 @@ class Hyena(SequenceMixer):
     inverted: bool = Field(
         False, description="damp new tokens most, as HyenaPixel's code does; Equation 2 damps old ones"
     )
-
-    def traits(self, at: Grid) -> Traits:
-        return Traits("causal", "separate", None, False, dynamic="position", context=None)
 
     def tables(self) -> tuple[Table, Table]:
         return Table(causal_embedding), Table(time_to_oldest if self.inverted else time_from_newest)

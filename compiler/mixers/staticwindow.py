@@ -5,7 +5,7 @@ Tables 4 and 10 and appendix E.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
@@ -48,11 +48,10 @@ class StaticWindow(Mixer):
         return Tiling.of(at.h, at.w, self.window, self.shift)
 
     def traits(self, at: Grid) -> Traits:
-        whole = self.tiling(at).count == 1
-        reach = None if whole else self.window - 1
-        return Traits(
-            "dense" if whole else "blocks", "separate", reach, False, self.head_channels, any_size=self.shared
-        )
+        tiling = self.tiling(at)
+        space: Literal["blocks", "dense"] = "dense" if tiling.count == 1 else "blocks"
+        reach = tiling.reach(wraps=True)
+        return Traits(space, "separate", reach, False, self.head_channels, any_size=self.shared)
 
     def check(self, at: Grid) -> Iterator[Problem]:
         yield from divides(self, "head_channels", at.c)

@@ -5,7 +5,7 @@ Transformer", arXiv:2106.04263, section 2.3, reads it as a locally connected lay
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
@@ -42,9 +42,10 @@ class Window(Mixer):
         return Tiling.of(at.h, at.w, self.window, self.shift)
 
     def traits(self, at: Grid) -> Traits:
-        whole = self.tiling(at).count == 1
-        reach = None if whole else self.window - 1
-        return Traits("dense" if whole else "blocks", "separate", reach, False, self.head_channels, "position", reach)
+        tiling = self.tiling(at)
+        space: Literal["blocks", "dense"] = "dense" if tiling.count == 1 else "blocks"
+        reach = tiling.reach()
+        return Traits(space, "separate", reach, False, self.head_channels, "position", reach)
 
     def check(self, at: Grid) -> Iterator[Problem]:
         yield from divides(self, "head_channels", at.c)

@@ -72,6 +72,22 @@ def test_every_variant_is_what_it_declares(name: str) -> None:
         assert not compared.differences, f"{mixer} on {compared.at}: {compared}"
 
 
+CORNERS = """
+window s=3 Ch=4, window w=4 s=2 Ch=4, window w=8 Ch=4, ConvWindow s=3 Ch=4, ConvWindow w=4 s=2 Ch=4 order=pre,
+staticwindow s=3 Ch=4, staticwindow s=3 Ch=4 shared=true, Hpx K=3, Hpx K=5 filter=explicit k=1, Hb L=20, Hyena k=5 L=30,
+DW k=4, DW k=6 Ch=all, DW k=1, Conv k=1, CADA b=2 ca=5 agg=4 Ch=all, CADAsp b=2 ca=1 agg=3 Ch=4 stride=2,
+involution k=3 stride=3 Ch=4, local k=4 Ch=2, SAN k=3 Ch=2, SAN k=5 Ch=1, ConvAttention kv=1 k=1 Ch=4,
+ConvAttention kv=3 Ch=4, DDW k=4, IDynamic k=5 G=2, DA b=2 agg=3 stride=2
+"""
+"""Shifts that meet padding, even kernels, sequences shorter than the map, strides that skip positions, ..."""
+
+
+@pytest.mark.parametrize("notation", [" ".join(text.split()) for text in CORNERS.split(",")])
+def test_odd_settings_are_what_they_declare(notation: str) -> None:
+    compared = compare(registry.make(notation).settle(1, WIDE), WIDE)
+    assert not compared.differences, f"on {compared.at}: {compared}"
+
+
 # mixers that lie
 
 AT = Grid(8, 9, 8)
