@@ -32,11 +32,12 @@ class Spec:
     def problem(self, problem: Problem, same: Mapping[str, str] | None = None) -> Problem:
         """The complaint with its place in the file; ``same`` maps field names to the paper's letters."""
         said = self.document.data
-        first = problem.where[:1]
-        known = isinstance(said, dict) and any(key in said for key in (*first, *map((same or {}).get, first)))
+        letters = same or {}
+        first = [str(key) for key in problem.where[:1]]
+        known = isinstance(said, dict) and any(key in said or letters.get(key) in said for key in first)
         image = isinstance(said, dict) and "image" in said and "image" in problem.what
         where = problem.where if known else ("image",) if image else ("family",)
-        span = locate(self.document, where, stages=len(self.family.depths), same=same or {})
+        span = locate(self.document, where, stages=len(self.family.depths), same=letters)
         return problem.at(self.document.source, span)
 
 
