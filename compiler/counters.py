@@ -7,10 +7,11 @@ printed figure can be compared to the digit.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 from .cost import cost
 from .grid import Grid
-from .layer import Layer, walk
+from .layer import Layer, Sequence, place
 from .parts import Act, BatchNorm, Conv, GlobalPool, LayerNorm, Linear, Pool
 from .resolve import Network
 
@@ -68,5 +69,21 @@ PRICES: Mapping[str, Price] = {
 
 def counted(network: Network, counter: str, image: int | tuple[int, int] | None = None) -> int:
     """What ``counter`` would print for one image, in its own unit; its own size if ``image`` is None."""
-    at, price = network.grid(image), PRICES[counter]
-    return cost(network.family, at).macs + sum(price(*place) for place in walk(network.family, at))
+    at = network.grid(image)
+    return cost(network.family, at).macs + (_extra(counter, network.family, at, "") if counter != "macs" else 0)
+
+
+def _extra(counter: str, layer: Layer, at: Grid, path: str) -> int:
+    """What the counter adds for a layer and its parts."""
+    total = PRICES[counter](path, layer, at)
+    repeats = isinstance(layer, Sequence) and not path.startswith("stem")
+    for name, part in layer.parts(at).items():
+        stands = place(part, at)
+        inner = f"{path}.{name}" if path else name
+        again = _extra_again if repeats else _extra
+        total += again(counter, stands.layer, stands.at, "stages.n" if repeats else inner)
+    return total
+
+
+_extra_again = lru_cache(maxsize=4096)(_extra)
+"""For stages and blocks, which come again; which of them it is makes no difference to any price."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Grid:
 
     def to(self, c: int) -> Grid:
         """The same positions with ``c`` channels."""
-        return replace(self, c=c)
+        return Grid(self.h, self.w, c)
 
     def strided(self, stride: int) -> Grid:
         """Every ``stride``-th position, the first included: sizes are rounded up."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TypeAlias
 
 from .errors import Path, Problem
@@ -35,7 +36,28 @@ def limits(family: Family) -> Iterator[Problem]:
 
 def verify(family: Family, at: Grid) -> Iterator[tuple[Problem, Layer]]:
     """Everything that is illegal about the network on this grid, with the layer that complains."""
+    if _is_sound(family, at):
+        return
     yield from _verify(_Walk(family), family, at, "", (family, ""))
+
+
+def _is_sound(layer: Layer, at: Grid) -> bool:
+    """Whether nothing is wrong with a layer on this grid, nor with any of its parts."""
+    for _ in layer.check(at):
+        return False
+    for _ in _fits(layer, at):
+        return False
+    sequence = isinstance(layer, Sequence)
+    for part in layer.parts(at).values():
+        stands = place(part, at)
+        known = sequence or isinstance(stands.layer, Operator)
+        if not (_is_known_sound if known else _is_sound)(stands.layer, stands.at):
+            return False
+    return True
+
+
+_is_known_sound = lru_cache(maxsize=8192)(_is_sound)
+"""For blocks and operators, which come again in other stages and other networks."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,17 @@ class Config:
 
     def selects(self, code: str, source: str = "") -> bool:
         """Whether findings of that code in that file are wanted; the longer prefix wins."""
+        if self.per_file_ignores:
+            return self._selects(code, source)
+        if code not in self._known:
+            self._known[code] = self._selects(code, source)
+        return self._known[code]
+
+    @cached_property
+    def _known(self) -> dict[str, bool]:
+        return {}
+
+    def _selects(self, code: str, source: str) -> bool:
         wanted = _longest(self.select, code)
         ignored = max(_longest(self.ignore, code), _longest(self._ignored(source), code))
         return wanted > ignored

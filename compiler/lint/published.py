@@ -19,42 +19,41 @@ def figures(row: Published) -> list[Printed]:
 
 def params(file: File) -> Iterator[Problem]:
     """Printed parameters that the network does not have, disputed rows left out."""
-    return _undisputed(file, "MX401")
+    for index, row in _undisputed(file):
+        yield from _params(file, index, row)
 
 
 def flops(file: File) -> Iterator[Problem]:
     """Printed work that the network does not have, disputed rows left out."""
-    return _undisputed(file, "MX402")
+    for index, row in _undisputed(file):
+        yield from _flops(file, index, row)
 
 
-def _undisputed(file: File, code: str) -> Iterator[Problem]:
-    if file.network is None or file.about is None:
-        return
-    for index, row in enumerate(file.about.published):
-        if not row.disputed:
-            yield from (problem for problem in contradictions(file, index, row) if problem.code == code)
+def _undisputed(file: File) -> list[tuple[int, Published]]:
+    if file.about is None or not file.about.published or file.cost is None:
+        return []
+    return [(index, row) for index, row in enumerate(file.about.published) if not row.disputed]
 
 
 def contradictions(file: File, index: int, row: Published) -> Iterator[Problem]:
     """Every figure of a row that does not come out."""
-    if file.cost is None:
-        return
-    if row.params and (figure := printed(row.params)):
-        yield from _params(file, index, row.params, file.cost.params, figure)
-    if row.flops and (figure := printed(row.flops)):
-        yield from _flops(file, index, row, figure)
+    yield from _params(file, index, row)
+    yield from _flops(file, index, row)
 
 
-def _params(file: File, index: int, text: str, exact: int, figure: Printed) -> Iterator[Problem]:
-    if not figure.agrees(exact):
-        what = f"{text} printed, {exact:,} counted ({figure.show(exact)})"
+def _params(file: File, index: int, row: Published) -> Iterator[Problem]:
+    figure = printed(row.params) if row.params else None
+    if figure and file.cost and not figure.agrees(exact := file.cost.params):
+        what = f"{row.params} printed, {exact:,} counted ({figure.show(exact)})"
         hint = "correct the spec, or say under `disputed` how the paper contradicts itself"
         yield file.problem("MX401", what, hint, ("published", index, "params"))
 
 
-def _flops(file: File, index: int, row: Published, figure: Printed) -> Iterator[Problem]:
-    assert file.network is not None
-    exact = counted(file.network, row.counter)
+def _flops(file: File, index: int, row: Published) -> Iterator[Problem]:
+    figure = printed(row.flops) if row.flops else None
+    if figure is None or file.network is None or file.cost is None:
+        return
+    exact = file.cost.macs if row.counter == "macs" else counted(file.network, row.counter)
     if figure.agrees(exact):
         return
     fitting = [name for name in PRICES if figure.agrees(counted(file.network, name))]

@@ -42,7 +42,7 @@ severity = "warning"
 
 def check(file: File) -> Iterator[Problem]:
     """Disputes of rows whose params and flops are both stated and both agree."""
-    if file.cost is None or file.about is None:
+    if file.about is None or not file.about.published or file.cost is None:
         return
     for index, row in enumerate(file.about.published):
         if row.disputed and figures(row) and not any(contradictions(file, index, row)):
