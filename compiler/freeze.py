@@ -224,7 +224,10 @@ class _Shallow(Tracer):
 
 
 def _traced(owner: nn.Module) -> Graph | None:
-    """The calls that a module's forward makes, for any input, or None where they depend on the input."""
+    """The calls that a module's forward makes, for any input, or None where they depend on the input.
+
+    A symbol refuses to be a number or a truth value, so a forward that gets through takes this path for every tensor.
+    """
     inputs = _inputs(owner)
     if inputs is None or _hooked(owner):
         return None

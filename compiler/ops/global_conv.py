@@ -57,11 +57,16 @@ def sequence_layout(x: Tensor, filters: Tensor, causal: bool) -> Layout:
     return Layout.of((1, x.shape[2]), (1, taps), (0, 0 if causal else taps // 2))
 
 
+def by_transform(x: Tensor, layout: Layout) -> bool:
+    """Whether x is convolved through its spectrum and that of the filters."""
+    return not direct_conv.faster(layout, x.device)
+
+
 def _forward(x: Tensor, filters: Tensor, layout: Layout) -> Tensor:
     with without_autocast(x):
-        if direct_conv.faster(layout, x.device):
-            return direct_conv.convolve(x, filters, layout)
-        return flat_fft.convolve(x, filters, layout)
+        if by_transform(x, layout):
+            return flat_fft.convolve(x, filters, layout)
+        return direct_conv.convolve(x, filters, layout)
 
 
 def _gradients(

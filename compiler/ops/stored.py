@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from . import direct_conv, flat_fft
+from . import flat_fft
 from .aggregate import aggregate
 from .flat_fft import Layout
-from .global_conv import global_conv, map_layout, sequence_layout
+from .global_conv import by_transform, global_conv, map_layout, sequence_layout
 from .numerics import compute_dtype, without_autocast
 
 SIZES = 4
@@ -38,7 +38,7 @@ class StoredFilters(nn.Module):
             return global_conv(x, self.filters, causal=self.causal)
         flat = self.filters.ndim == 2
         layout = sequence_layout(x, self.filters, self.causal) if flat else map_layout(x, self.filters)
-        if direct_conv.faster(layout, x.device):
+        if not by_transform(x, layout):
             return global_conv(x, self.filters, causal=self.causal)
         with without_autocast(x):
             signal = x.unsqueeze(2) if flat else x
