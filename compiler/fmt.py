@@ -52,7 +52,7 @@ def notation(document: Document, family: type[BaseModel], stages: int) -> Iterat
     if str(data.get("family")) != str(data.get("family")).lower():
         yield ("family",), document.locate(("family",)), str(data["family"]).lower()
     for name, field in family.model_fields.items():
-        key = field.alias if field.alias in data else name
+        key = field.alias if field.alias and field.alias in data else name
         kinds = [one for one in field.metadata if isinstance(one, PerStage | Registry)]
         if key in data and kinds:
             text = plan(kinds[0], data[key], stages) if isinstance(kinds[0], PerStage) else single(kinds[0], data[key])
@@ -108,7 +108,7 @@ def layout(document: Document) -> list[tuple[str, tuple[Edit, ...]]]:
     inside = {
         line for span in document.spans.values() if span.end_line > span.line for line in _text_lines(document, span)
     }
-    found = [
+    found: list[tuple[str, tuple[Edit, ...]]] = [
         (TRAILING, (_cut(number, line),))
         for number, line in enumerate(lines, 1)
         if _loose(line) and number not in inside
