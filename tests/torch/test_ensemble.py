@@ -101,5 +101,5 @@ def test_refuses(text: str, complaint: str) -> None:
 
 
 def test_votes_on_classes() -> None:
-    with pytest.raises(SpecError, match="e.yaml:4:10: MX102 an ensemble votes on classes"):
+    with pytest.raises(SpecError, match=r"e\.yaml:4:10: MX102 an ensemble votes on classes"):
         resolve(parse(f"name: e\nfamily: ensemble\nimage: 32\nclasses: 0\n{PAIR}", "e.yaml"))
