@@ -2,9 +2,9 @@
 
     python benchmarks/lint_speed.py
 
-The specs are the shipped ones and copies of them with other class counts, so that every network is a new one. Each is
-read, checked, resolved, its shapes verified, its cost counted and compared with what its paper prints. Blocks that stand
-in several networks are judged and counted once, which is what makes the warm process fast. All on one core.
+The specs are the shipped ones and copies of them with other class counts, so that every network is a new one. Each
+is read, checked, resolved, its shapes verified, its cost counted and compared with what its paper prints. Blocks that
+stand in several networks are judged and counted once, which makes the warm process fast. All on one core.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from ..cost import count
 from ..document import Document
 from ..errors import Path, Problem, Span
 from ..grid import Cost, Grid
+from ..layer import Parts
 from ..mixer import Mixer
 from ..notation import Extent
 from ..positions import locate
@@ -53,14 +54,19 @@ class File:
         return self.judged.spec.about if self.judged.spec else None
 
     @cached_property
+    def parts(self) -> Parts:
+        """Of the network at its own image size; none where there is no network, or only torch knows them."""
+        return self.network.family.parts(self.network.at) if self.network else {}
+
+    @cached_property
     def cost(self) -> Cost | None:
-        """Of the network at its own image size; None where there is none, or only torch could tell."""
-        return count(self.network) if self.network and self.network.family.parts(self.network.at) else None
+        """Of the network at its own image size; None where nothing is known without torch."""
+        return count(self.network) if self.network and self.parts else None
 
     @cached_property
     def strides(self) -> tuple[int, ...]:
         """The stride of every stage's output against the image."""
-        return strides(self.network) if self.network else ()
+        return strides(self.network.family, self.network.at, self.parts) if self.network and self.parts else ()
 
     @property
     def mixers(self) -> list[tuple[int, Mixer, Grid]]:
