@@ -57,7 +57,11 @@ def command(
 def _compare(rows: Sequence[Row]) -> list[Compared]:
     from ..compiler.measure.compare import compare
 
-    return [compare(row.mixer, row.at) for row in rows]
+    try:
+        return [compare(row.mixer, row.at) for row in rows]
+    except ValueError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
 
 
 def _data(rows: Sequence[Row], compared: Sequence[Compared]) -> list[dict[str, Any]]:

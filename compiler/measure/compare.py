@@ -41,4 +41,7 @@ def compare(mixer: Mixer, at: Grid, seed: int = 0) -> Compared:
 
 @lru_cache(maxsize=128)
 def _compared(mixer: Mixer, at: Grid, seed: int) -> Compared:
-    return Compared(at, mixer.traits(at), measure(mixer, at, seed))
+    try:
+        return Compared(at, mixer.traits(at), measure(mixer, at, seed))
+    except ValueError as error:
+        raise ValueError(f"{mixer} cannot be measured: {error}") from error

@@ -14,6 +14,9 @@ from mixspec.compiler.mixers import registry
 from mixspec.compiler.mixers.pooling import Pooling
 
 
+SCATTERED = [place * 31 % 72 for place in range(72)]
+
+
 def run(*arguments: str) -> tuple[int, str]:
     done = CliRunner().invoke(app, ["traits", *arguments])
     return done.exit_code, done.output
@@ -81,6 +84,14 @@ def test_a_model_or_all(arguments: tuple[str, ...]) -> None:
 def test_measured_beside_declared() -> None:
     code, text = run("poolformerv2_s12", "--measure")
     assert code == 0 and text.count("as declared") == 4 and "8x9x8" in text
+
+
+def test_a_mixer_that_cannot_be_measured_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Pooling, "forward", lambda self, m, x: x.flatten(2)[..., SCATTERED].view_as(x))
+    _compared.cache_clear()
+    code, text = run("poolformerv2_s12", "--measure")
+    assert code == 1 and text.startswith("pooling cannot be measured: the connections between positions are neither")
+    _compared.cache_clear()
 
 
 def test_a_false_declaration_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
