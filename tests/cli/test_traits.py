@@ -13,7 +13,6 @@ from mixspec.compiler.measure.compare import _compared
 from mixspec.compiler.mixers import registry
 from mixspec.compiler.mixers.pooling import Pooling
 
-
 SCATTERED = [place * 31 % 72 for place in range(72)]
 
 
