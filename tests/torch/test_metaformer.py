@@ -2,38 +2,15 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
-import timm
 import torch
 from torch.autograd.graph import saved_tensors_hooks
 
-from mixspec.compiler.backbone import Backbone
 from mixspec.compiler.cost import count
 from mixspec.compiler.errors import SpecError
 from mixspec.compiler.lower import lower
 from mixspec.compiler.parse import parse
 from mixspec.compiler.resolve import Network, resolve
-
-PLAIN = "norm: GroupNorm bias=false\npatch_norm: LayerNorm bias=false\nhead: postnorm\n"
-SPECS = {
-    "convformer_s18": "size: s18\nmixers: SepConv\n",
-    "caformer_s18": "size: s18\nmixers: SepConv in stages 1-2, attention in stages 3-4\n",
-    "poolformerv2_s12": f"size: s12\nmixers: pooling\n{PLAIN}",
-}
-TIMM_NAMES = (
-    (r"\.token_mixer\.pwconv1", ".mixer.expand"),
-    (r"\.token_mixer\.act1", ".mixer.act"),
-    (r"\.token_mixer\.dwconv", ".mixer.spatial"),
-    (r"\.token_mixer\.pwconv2", ".mixer.project"),
-    (r"\.token_mixer\.", ".mixer."),
-    (r"\.res_scale(\d)\.scale", r".scale\1"),
-    (r"^head\.fc\.fc1", "head.fc1"),
-    (r"^head\.fc\.norm", "head.fc1_norm"),
-    (r"^head\.fc\.fc2", "head.fc"),
-)
-"""timm's names and ours, as patterns in the order they are tried."""
 
 
 def network(text: str, image: int = 64) -> Network:
@@ -42,46 +19,6 @@ def network(text: str, image: int = 64) -> Network:
 
 def small(text: str, image: int = 32) -> Network:
     return network(f"depths: [1, 1, 2, 1]\ndims: [8, 16, 24, 32]\nclasses: 5\n{text}", image)
-
-
-def ours(name: str) -> str:
-    for pattern, replacement in TIMM_NAMES:
-        name = re.sub(pattern, replacement, name)
-    return name
-
-
-def same_weights(name: str) -> tuple[torch.nn.Module, Backbone]:
-    """timm's model and ours with the same random weights; built on meta, as their own start takes seconds."""
-    torch.manual_seed(0)
-    with torch.device("meta"):
-        theirs = timm.create_model(name)
-    theirs.to_empty(device="cpu")
-    with torch.no_grad():
-        for weight in theirs.parameters():
-            if weight.dim() > 1:
-                weight.normal_(std=weight[0].numel() ** -0.5)
-            else:
-                weight.normal_(1.0, 0.2)
-    model = lower(network(SPECS[name]), device="meta")
-    own = model.state_dict()
-    given = {ours(name): value for name, value in theirs.state_dict().items()}
-    model.load_state_dict({name: value.view(own[name].shape) for name, value in given.items()}, assign=True)
-    return theirs.eval(), model.eval()
-
-
-@pytest.mark.parametrize("name", SPECS)
-def test_equals_timm_with_the_same_weights(name: str) -> None:
-    theirs, model = same_weights(name)
-    assert sum(w.numel() for w in theirs.parameters()) == count(network(SPECS[name])).params
-    x = torch.randn(2, 3, 64, 64)
-    with torch.no_grad():
-        expected, maps = theirs.forward_intermediates(x)
-        mine, own_maps = model.forward_intermediates(x)
-        for a, b in zip([*own_maps, mine], [*maps, expected], strict=True):
-            assert (a - b).abs().max() < 1e-4 * b.abs().max()
-        a, b = model(x), theirs(x)
-    assert b.std() > 0.1 and (a - b).abs().max() < 1e-4 * b.abs().max()
-    assert [info["reduction"] for info in model.feature_info] == [info["reduction"] for info in theirs.feature_info]
 
 
 def test_drop_path_grows_linearly_over_all_blocks() -> None:
