@@ -8,29 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-SHIFT = '''
-"""Shift: channels look at their neighbours, without a single weight. arXiv:2201.10801."""
-
-from pydantic import Field, PositiveInt
-
-from mixspec.compiler.mixer import Mixer, Traits
-
-
-class Shift(Mixer):
-    """A share of the channels moves by one position to the right, another to the left."""
-
-    notation = "Shift"
-    share: PositiveInt = Field(4, alias="n", description="channels over those that move in one direction")
-
-    def traits(self, at):
-        return Traits("sliding", "separate", reach=1)
-
-    def forward(self, m, x):
-        import torch
-
-        n = x.shape[1] // self.share
-        return torch.cat([x[:, :n].roll(1, 3), x[:, n : 2 * n].roll(-1, 3), x[:, 2 * n :]], 1)
-'''
+README = Path(__file__).parents[2] / "README.md"
+SHIFT = README.read_text("utf-8").split("# compiler/mixers/shift.py\n")[1].split("```")[0]
+SHIFT = SHIFT.replace("from ..", "from mixspec.compiler.")
+"""The mixer that the README adds, as a module of another package."""
 SPEC = "name: shift_s12\nfamily: metaformer\nsize: s12\nmixers: Shift n=8 in stages 1-3, attention in stage 4\n"
 
 
