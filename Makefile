@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow lint format types imports unit install clean
+.PHONY: help demo docs test slow lint format types imports unit install clean
 
 PYTHON ?= python3
 # Tests that load torch gain from a second process, not from a third.
@@ -40,6 +40,9 @@ types: $(ready) ## types
 
 unit: $(ready) ## the tests that are not marked slow
 	$(python) -m pytest -n $(WORKERS)
+
+docs: $(ready) ## write the parts of README and docs that come from the code
+	$(python) docs/generate.py
 
 install: $(ready) ## the virtual environment alone
 
