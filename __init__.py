@@ -12,6 +12,7 @@ _HOMES = {
     "parse": ".compiler.parse",
     "resolve": ".compiler.resolve",
     "cost": ".compiler.cost",
+    "count": ".compiler.cost",
     "lower": ".compiler.lower",
     "freeze": ".compiler.freeze",
     "build": ".zoo.load",
@@ -21,6 +22,7 @@ _HOMES = {
 
 if TYPE_CHECKING:  # the same names, for type checkers and editors
     from .compiler.cost import cost as cost
+    from .compiler.cost import count as count
     from .compiler.freeze import freeze as freeze
     from .compiler.lower import lower as lower
     from .compiler.parse import parse as parse

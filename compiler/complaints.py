@@ -7,7 +7,7 @@ fields make good suggestions. A path in ``loc`` is a path of the tree: ``("mixer
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
@@ -37,12 +37,25 @@ MOST = 200
 """Complaints about one value that are put in words; every one of them is compared with all known names."""
 
 
-def wrong(code: str, what: str, hint: str = "", **place: Any) -> PydanticCustomError:
+def wrong(
+    code: str,
+    what: str,
+    hint: str = "",
+    *,
+    offset: int = -1,
+    length: int = 0,
+    key: bool = False,
+    operator: bool = False,
+    nearest: Iterable[str] = (),
+) -> PydanticCustomError:
     """A complaint to raise inside a validator.
 
-    ``place``: ``offset`` and ``length`` in a string, or ``key=True`` or ``operator=True`` for the entry's key or its
-    operator's name; ``nearest``: what could stand there, best first.
+    ``offset`` and ``length`` are a place in a string; ``key`` and ``operator`` say that it is about the entry's key or
+    its operator's name; ``nearest`` is what could stand there, best first.
     """
+    place: dict[str, Any] = {"key": key, "operator": operator, "nearest": tuple(nearest)}
+    if offset >= 0:
+        place |= {"offset": offset, "length": length}
     return PydanticCustomError("problem", "{what}", {"code": code, "what": what, "hint": hint, **place})
 
 

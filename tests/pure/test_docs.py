@@ -47,3 +47,17 @@ def test_folders_named_in_the_architecture_exist() -> None:
     rows = [re.split(r"\s{2,}", line.strip())[0] for line in listing.splitlines() if line.startswith("  ")]
     for name in " ".join(rows).replace("/", "").split():
         assert (ROOT / "compiler" / name).is_dir() or (ROOT / "compiler" / f"{name}.py").is_file(), name
+
+
+def test_python_of_the_readme_counts_without_torch() -> None:
+    page = (ROOT / "README.md").read_text("utf-8")
+    text = re.search(r"```yaml\n(# specs/metaformer/hpxaformer_s18.yaml\n.*?)```", page, flags=re.S)
+    lines = [line for line in page.splitlines() if line.startswith(("network = mixspec.", "mixspec.count("))]
+    assert text and len(lines) == 2
+    program = f"import sys, mixspec\ntext = {text[1]!r}\n{lines[0]}\nprint({lines[1].split('#')[0]})\n"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program + "assert 'torch' not in sys.modules"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 13e9

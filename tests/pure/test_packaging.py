@@ -146,3 +146,7 @@ def test_wheel_works_in_an_empty_environment(distribution: tuple[Path, Path], tm
     shown = subprocess.check_output([scripts / "python", "-c", program], text=True, cwd=tmp_path)
     assert Path(shown.strip()) == site / "mixspec" / "__init__.py"
     subprocess.check_call([scripts / "mixspec", "lint", str(site / "mixspec" / "specs")], cwd=tmp_path)
+    counted = subprocess.check_output(
+        [scripts / "mixspec", "count", "digits_cadasp", "--json"], text=True, cwd=tmp_path
+    )
+    assert '"params": 219452' in counted
