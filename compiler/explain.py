@@ -95,10 +95,7 @@ def markdown() -> str:
     """All rules as one page of the documentation."""
     lines = ["# Rules", "", "Written by `mixspec explain --all --markdown` from the docstrings of the rules.", ""]
     lines += ["| code | what | severity | repair |", "|---|---|---|---|"]
-    lines += [
-        f"| {_link(rule)} | {rule.title} | {rule.severity} | {_repair(rule)} |"
-        for rule in rules().values()
-    ]
+    lines += [f"| {_link(rule)} | {rule.title} | {rule.severity} | {_repair(rule)} |" for rule in rules().values()]
     for prefix, family in FAMILIES.items():
         lines += ["", f"## {prefix}xx: {family}"]
         lines += [line for rule in rules().values() if rule.code.startswith(prefix) for line in _section(rule)]
