@@ -166,6 +166,38 @@ def head_sizes() -> str:
     return table(head, lines)
 
 
+FIGURES = {
+    7: "channels that share a kernel",
+    8: "base kernels",
+    9: "base kernels, with and without the position kernel",
+    10: "side of the context kernel",
+    11: "side of the kernel",
+    12: "downsampling filters, CADA and CADAsp: side of the kernel",
+    13: "downsampling filters: channels that share a kernel",
+    14: "downsampling filters: side of the kernel, shared by all channels",
+    15: "downsampling filters, by spatial filter: side of the kernel",
+    16: "depth-wise downsampling filters, with and without averages in front: side of the kernel",
+    17: "downsampling filters: side of the context kernel",
+    18: "as Fig. 15",
+    19: "spatial filters beside a fixed downsampling filter: side of the kernel",
+}
+"""What is varied along the axis of each plot of arXiv:2210.17141."""
+
+
+def figures() -> str:
+    """The specs that stand for points of the CADA paper's plots, as their descriptions say."""
+    found: dict[int, list[str]] = {number: [] for number in FIGURES}
+    for network in networks():
+        named = re.search(r"\(Figs?\. ([\d, ]+)\)$", network.about.description)
+        if named and network.family.notation == "resnet":
+            for number in named[1].split(", "):
+                found[int(number)].append(f"`{network.name}`")
+    return table(
+        ("figure", "what varies", "specs"),
+        ((f"Fig. {number}", FIGURES[number], ", ".join(specs)) for number, specs in found.items()),
+    )
+
+
 def compared(network: Network, entry: Published) -> tuple[str, str]:
     """Parameters and counted work, and by how many parameters the printed figure is above them."""
     figure = printed(entry.params or "")
@@ -187,4 +219,5 @@ TABLES: dict[str, Callable[[], str]] = {
     **{f"traced_{paper}": partial(published, paper, traced=True) for paper in PAPERS},
     **{f"traced_disputed_{paper}": partial(disputed, paper, traced=True) for paper in PAPERS},
     "head_sizes": head_sizes,
+    "figures": figures,
 }

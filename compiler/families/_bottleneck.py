@@ -133,7 +133,7 @@ class Bottleneck(Layer):
 class Stage(Layer):
     """Blocks, behind a filter that halves the map in some variants."""
 
-    downsample: Mixer | None
+    downsample: Layer | None
     blocks: Sequence
 
     def out(self, at: Grid) -> Grid:

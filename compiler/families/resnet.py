@@ -22,11 +22,11 @@ from ..mixer import Mixer
 from ..mixers import registry as known_mixers
 from ..mixers.conv import Conv as ConvMixer
 from ..mixers.dw import DW
-from ..parts import Conv
+from ..parts import Conv, Pool
 from ..per_block import PerBlock
 from ..per_stage import PerStage
 from ..registry import Registry
-from ._bottleneck import Bottleneck, Stage, conv_stem, shortcut
+from ._bottleneck import Bottleneck, Chain, Stage, conv_stem, shortcut
 
 SIZES: dict[int, tuple[int, ...]] = {
     14: (1, 1, 1, 1),
@@ -95,6 +95,9 @@ class ResNet(Family):
     filter: Annotated[Mixer, known_filters] | None = Field(
         None, description="low-pass filter of variants e and post, or a mixer that can stride; DW k=3 if not said"
     )
+    filter_average: bool = Field(
+        False, description="variant e: a 2x2 average of every neighbourhood in front of the filter"
+    )
     shortcut_pool: Literal[2, 3] = Field(
         2, description="side of variant d's pooling window, positions; 3 pads with zeros"
     )
@@ -104,6 +107,10 @@ class ResNet(Family):
         if self.filter and self.variant not in ("e", "post"):
             yield Problem(
                 "MX102", f"variant {self.variant} has no place for a filter", "variant: e, or post", ("filter",)
+            )
+        if self.filter_average and self.variant != "e":
+            yield Problem(
+                "MX102", f"variant {self.variant} has no filter to average for", "variant: e", ("filter_average",)
             )
         if self.filter and not self.filter.strides():
             yield Problem("MX202", f"{self.filter.notation} cannot stride", "avg, binomial, DW, CADAsp", ("filter",))
@@ -145,8 +152,15 @@ class ResNet(Family):
         first = self._block(index, 0, stride, rates[0])
         blocks = (first, *(self._block(index, number, 1, rate) for number, rate in enumerate(rates[1:], 1)))
         full_size = index == 0 and self.stem_kind == "small"
-        downsample = self._filter if self.variant == "e" and not full_size else None
+        downsample = self._downsample if self.variant == "e" and not full_size else None
         return Stage(downsample, Sequence(blocks))
+
+    @property
+    def _downsample(self) -> Layer:
+        """What stands in front of a stage of variant e."""
+        if not self.filter_average:
+            return self._filter
+        return Chain.of({"average": Pool("avg", 2, padding=0), "filter": self._filter})
 
     def _block(self, index: int, number: int, stride: int, rate: float) -> Bottleneck:
         c = self.width << index

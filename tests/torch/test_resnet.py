@@ -95,6 +95,7 @@ VARIANTS = [
     {"variant": "d", "mixers": "DAsp b=2", "shortcut_pool": 3, "stem": "small"},
     {"variant": "e", "mixers": "attention Ch=8", "filter": "CADAsp b=2 agg=3 Ch=all"},
     {"variant": "e", "filter": "ideal", "stem": "small"},
+    {"variant": "e", "filter": "DW k=3", "filter_average": "true"},
     {"variant": "post", "filter": "binomial", "mixers": "involution Ch=4", "pre": "bn+relu"},
     {"variant": "d", "stem": "deep", "stem_mixer": "DW k=3", "mixers": "local k=3"},
 ]
@@ -177,6 +178,7 @@ def test_default_filter_and_depths() -> None:
     ("keys", "place", "code", "words"),
     [
         ({"variant": "b", "mixers": "attention Ch=8"}, "mixers", "MX202", "attention cannot stride"),
+        ({"variant": "d", "filter_average": "true"}, "filter_average", "MX102", "no filter to average for"),
         ({"variant": "b", "filter": "avg"}, "filter", "MX102", "no place for a filter"),
         ({"variant": "e", "filter": "attention"}, "filter", "MX202", "attention cannot stride"),
         ({"variant": "e", "filter": "CADAsp Ch=48"}, "filter", "MX203", "Ch=48 does not divide"),
