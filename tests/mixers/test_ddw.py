@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -16,7 +17,7 @@ def built(mixer: DynamicDepthwise, c: int = 8) -> nn.Module:
     module = lower_layer(mixer, Grid(6, 5, c), dtype=torch.float64)
     for parameter in module.parameters():
         nn.init.normal_(parameter, std=0.5)
-    return module.eval()
+    return module
 
 
 def reference(module: nn.Module, x: Tensor, side: int) -> Tensor:
@@ -35,9 +36,10 @@ def reference(module: nn.Module, x: Tensor, side: int) -> Tensor:
     return torch.stack(rows) + module.bias[:, None, None]
 
 
-def test_equals_the_definition():
+@pytest.mark.parametrize("training", [False, True])
+def test_equals_the_definition(training: bool) -> None:
     mixer = DynamicDepthwise(kernel=5)
-    module = built(mixer)
+    module = built(mixer).train(training)
     x = torch.randn(3, 8, 6, 5, dtype=torch.float64, requires_grad=True)
     actual, expected = module(x), reference(module, x, 5)
     torch.testing.assert_close(actual, expected)
