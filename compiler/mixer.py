@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import PositiveInt
 
 from .errors import Problem
 from .grid import Grid
+from .layer import Layer, On
 from .operator import Operator
 from .suggest import divisors, factors
 
@@ -52,6 +53,9 @@ class Traits:
 class Mixer(Operator):
     """Mixes tokens: (B, C, H, W) to (B, C, H / stride, W / stride). Adapted to a place by ``settle``."""
 
+    takes_token: ClassVar[bool] = False
+    """Whether a class token can go along: see ``with_token``."""
+
     def traits(self, at: Grid) -> Traits:
         """Its inductive biases on this grid."""
         raise TypeError(f"{type(self).__name__} states no traits")
@@ -67,6 +71,18 @@ class Mixer(Operator):
 
     def out(self, at: Grid) -> Grid:
         return at.strided(getattr(self, "stride", 1))
+
+    def with_token(self, at: Grid) -> On:
+        """The mixer of a class token and the map ``at``, for mixers that take tokens. It is called with rows
+        (B, C, 1, 1 + H W), the token first, and with the map's height and width.
+        """
+        return self.on(Grid(1, 1 + at.pixels, at.c))
+
+    def widened(self, cin: int, cout: int) -> Layer | None:
+        """The layer that does from ``cin`` to ``cout`` channels what this does among ``cout``; None if it needs as many
+        channels behind it as in front.
+        """
+        return None
 
 
 def divides(operator: Operator, field: str, c: int) -> Iterator[Problem]:

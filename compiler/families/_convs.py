@@ -10,9 +10,7 @@ from ..errors import Problem
 from ..grid import Grid
 from ..layer import Layer, Parts, chain
 from ..mixer import Mixer
-from ..mixers.conv import Conv as ConvMixer
-from ..mixers.gabor import Gabor
-from ..parts import Act, BatchNorm, Conv, Pool
+from ..parts import Act, BatchNorm, Pool
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,16 +20,12 @@ if TYPE_CHECKING:
 
 def widened(mixer: Mixer, cin: int, cout: int) -> Layer:
     """The layer that does from ``cin`` to ``cout`` channels what the mixer does among ``cout``."""
-    if isinstance(mixer, Gabor):
-        return mixer.widened(cin, cout)
-    if isinstance(mixer, ConvMixer):
-        return Conv(cin, cout, mixer.kernel, mixer.stride, bias=mixer.bias)
-    return mixer
+    return mixer.widened(cin, cout) or mixer
 
 
 def cannot_widen(mixer: Mixer, *where: str | int) -> Iterator[Problem]:
     """The complaint that a mixer needs as many channels behind it as in front."""
-    if not isinstance(mixer, Gabor | ConvMixer):
+    if mixer.widened(1, 1) is None:
         yield Problem("MX102", f"{mixer.notation} cannot change the number of channels", "Conv or Gabor", where)
 
 

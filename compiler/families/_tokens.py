@@ -13,10 +13,8 @@ from typing import TYPE_CHECKING
 from ..errors import Path, Problem
 from ..grid import Grid
 from ..init import TruncNormal
-from ..layer import Layer, On, Parts, Sequence, place
+from ..layer import Layer, Parts, Sequence, place
 from ..mixer import Mixer
-from ..mixers.attention import Attention
-from ..mixers.convattention import ConvAttention
 from ..mlps.mlp import Mlp
 from ..norm import Norm
 from ..operator import Operator
@@ -35,23 +33,12 @@ def row_of(at: Grid) -> Grid:
 
 def refuses_tokens(mixer: Mixer, mlp: Operator | None, stage: int, mlp_at: Path) -> Iterator[Problem]:
     """The complaints that a block's operators cannot take a class token along; ``stage`` counts from 0."""
-    if not isinstance(mixer, Attention | ConvAttention):
+    if not mixer.takes_token:
         what = f"stage {stage + 1}: {mixer.notation} cannot mix a class token with a map"
         yield Problem("MX102", what, "attention or ConvAttention there, or class_token: false", ("mixers", stage))
     if not isinstance(mlp, Mlp):
         what = f"stage {stage + 1}: {mlp.notation if mlp else 'no MLP'} cannot take a class token"
         yield Problem("MX102", what, "MLP there, or class_token: false", mlp_at)
-
-
-class ConvAttentionWithToken(ConvAttention):
-    """Convolutional attention on rows. ``forward`` takes the map's size beside the row."""
-
-    tokens = 1
-
-    def forward(self, m: Bound, x: Tensor, size: tuple[int, int]) -> Tensor:  # type: ignore[override]
-        row = x.squeeze(2)
-        y = self.attend(m, row[..., 1:].unflatten(2, size), row[..., :1].transpose(1, 2))
-        return y.transpose(1, 2).unsqueeze(2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +50,11 @@ class TokenBlock(Layer):
     norm: Norm
     drop_path: float = 0.0
 
-    def _mixer(self, at: Grid) -> On:
-        if isinstance(self.mixer, ConvAttention):
-            return ConvAttentionWithToken(**dict(self.mixer)).on(at)
-        return self.mixer.on(row_of(at))
-
     def parts(self, at: Grid) -> Parts:
         row = row_of(at)
         return {
             "norm1": self.norm.over(at.c).on(row),
-            "mixer": self._mixer(at),
+            "mixer": self.mixer.with_token(at),
             "norm2": self.norm.over(at.c).on(row),
             "mlp": self.mlp.on(row),
             "drop_path": DropPath(self.drop_path).on(row),
@@ -82,8 +64,7 @@ class TokenBlock(Layer):
         return {"add": 2 * row_of(at).size}
 
     def forward(self, m: Bound, row: Tensor, size: tuple[int, int]) -> Tensor:  # type: ignore[override]
-        x = m.norm1(row)
-        row = row + m.drop_path(m.mixer(x, size) if isinstance(self.mixer, ConvAttention) else m.mixer(x))
+        row = row + m.drop_path(m.mixer(m.norm1(row), size))
         return row + m.drop_path(m.mlp(m.norm2(row)))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field, PositiveInt
 
@@ -23,6 +23,8 @@ class Attention(Mixer):
     """softmax(q k / sqrt(head width)) v in every head; no term for position."""
 
     notation = "attention"
+    takes_token: ClassVar[bool] = True
+
     head_channels: PositiveInt = Field(32, alias="Ch", description="channels of a head")
     bias: bool = Field(False, description="biases of the q, k, v map and of the output map")
 
@@ -45,7 +47,8 @@ class Attention(Mixer):
         # q, k, v and the logarithm of every row's sum; the result is the output map's input
         return at.pixels * (3 * at.c + at.c // self.head_channels)
 
-    def forward(self, m: Bound, x: Tensor) -> Tensor:
+    def forward(self, m: Bound, x: Tensor, size: tuple[int, int] | None = None) -> Tensor:
+        """``size`` is the map's beside a class token, which makes no difference here."""
         from torch import channels_last
         from torch.nn.functional import scaled_dot_product_attention
 

@@ -8,7 +8,7 @@ from pydantic import Field, PositiveInt
 
 from .. import parts
 from ..grid import Grid
-from ..layer import Parts
+from ..layer import Layer, Parts
 from ..mixer import Mixer, Traits
 from ..operator import OddInt
 
@@ -30,7 +30,10 @@ class Conv(Mixer):
         return Traits("sliding", "dense", reach=self.kernel // 2)
 
     def parts(self, at: Grid) -> Parts:
-        return {"conv": parts.Conv(at.c, at.c, self.kernel, self.stride, bias=self.bias)}
+        return {"conv": self.widened(at.c, at.c)}
+
+    def widened(self, cin: int, cout: int) -> Layer:
+        return parts.Conv(cin, cout, self.kernel, self.stride, bias=self.bias)
 
     def forward(self, m: Bound, x: Tensor) -> Tensor:
         return m.conv(x)

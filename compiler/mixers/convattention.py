@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, PrivateAttr
 
 from ..errors import Problem
 from ..grid import Grid
@@ -31,8 +31,7 @@ class ConvAttention(Mixer):
     """
 
     notation = "ConvAttention"
-    tokens: ClassVar[int] = 0
-    """Tokens without a position that stand in front of the map; they skip the convolutions."""
+    takes_token: ClassVar[bool] = True
 
     kernel: OddInt = Field(3, alias="k", description="side of the depth-wise kernels, positions")
     kv_stride: PositiveInt = Field(2, alias="kv", description="stride of k and v, positions")
@@ -40,6 +39,9 @@ class ConvAttention(Mixer):
     projection: Literal["conv", "residual"] = Field(
         "conv", alias="proj", description="conv: CvT's projection; residual: with a shortcut around it"
     )
+
+    _tokens: int = PrivateAttr(0)
+    """Tokens without a position that stand in front of the map; they skip the convolutions."""
 
     def traits(self, at: Grid) -> Traits:
         # a head shares its weights over channels, but what it weighs comes from a convolution of each channel's own
@@ -49,10 +51,15 @@ class ConvAttention(Mixer):
     def check(self, at: Grid) -> Iterator[Problem]:
         yield from divides(self, "head_channels", at.c)
 
+    def with_token(self, at: Grid) -> On:
+        mixer = self.model_copy()
+        mixer._tokens = 1
+        return mixer.on(at)
+
     def _row(self, name: str, at: Grid) -> Grid:
         """The row of tokens and positions that q, k or v has."""
         grid = at.strided(self._stride(name))
-        return Grid(1, self.tokens + grid.pixels, at.c)
+        return Grid(1, self._tokens + grid.pixels, at.c)
 
     def _stride(self, name: str) -> int:
         return 1 if name == "q" else self.kv_stride
@@ -94,8 +101,13 @@ class ConvAttention(Mixer):
         queries, keys = self._row("q", at), self._row("k", at)
         return queries.size + 2 * keys.size + queries.pixels * (at.c // self.head_channels)
 
-    def forward(self, m: Bound, x: Tensor) -> Tensor:
-        return self.attend(m, x, None).transpose(1, 2).unflatten(2, x.shape[2:])
+    def forward(self, m: Bound, x: Tensor, size: tuple[int, int] | None = None) -> Tensor:
+        """``size`` is the map's beside a class token: then ``x`` is a row, and so is what comes out."""
+        if size is None:
+            return self.attend(m, x, None).transpose(1, 2).unflatten(2, x.shape[2:])
+        row = x.squeeze(2)
+        y = self.attend(m, row[..., 1:].unflatten(2, size), row[..., :1].transpose(1, 2))
+        return y.transpose(1, 2).unsqueeze(2)
 
     def attend(self, m: Bound, x: Tensor, tokens: Tensor | None) -> Tensor:
         """Attention among tokens (B, T, C), where there are any, and the positions of a map: (B, T + H W, C)."""

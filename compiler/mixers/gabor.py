@@ -47,7 +47,6 @@ class Gabor(Mixer):
         return {"conv": self.widened(at.c, at.c)}
 
     def widened(self, cin: int, cout: int) -> GaborConv:
-        """The same between other numbers of channels."""
         return GaborConv(cin, cout, self.kernel, self.stride, self.aspect)
 
     def forward(self, m: Bound, x: Tensor) -> Tensor:
