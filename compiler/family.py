@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import Field
@@ -96,7 +97,7 @@ class Family(Operator):
         return at
 
     def parts(self, at: Grid) -> Parts:
-        return chain({"stem": self.stem(), "stages": Sequence(self.stages()), "head": self.classifier()}, at)
+        return _parts(self, at)
 
     def forward(self, m: Bound, x: Tensor) -> Tensor:
         x = m.stem(x)
@@ -113,3 +114,9 @@ class Family(Operator):
         unsaid = set() if self._own_mixers else {"blocks"}
         fields = self.model_dump(exclude=set(TRAINING_ONLY) | {"size"} | unsaid)
         return {"family": self.notation, **fields}
+
+
+@lru_cache(maxsize=16)
+def _parts(family: Family, at: Grid) -> Parts:
+    """Stem, stages and head; kept, because every verb asks the network at hand for them, and asks again."""
+    return chain({"stem": family.stem(), "stages": Sequence(family.stages()), "head": family.classifier()}, at)
