@@ -15,7 +15,9 @@ def git(*arguments: str) -> bytes:
     except FileNotFoundError:
         raise typer.BadParameter("git is not installed") from None
     if done.returncode:
-        raise typer.BadParameter(done.stderr.decode("utf-8", "replace").strip().partition("\n")[0] or "git failed")
+        said = done.stderr.decode("utf-8", "replace").strip().partition("\n")[0]
+        outside = "not a git repository" in said.lower()
+        raise typer.BadParameter("this folder is in no git repository" if outside else said or "git failed")
     return done.stdout
 
 
@@ -24,6 +26,11 @@ def revision(name: str) -> str:
     if name.startswith("-"):
         raise typer.BadParameter(f"{name!r} is no revision")
     return name
+
+
+def fork(old: str, new: str) -> str:
+    """The last revision that both contain, as in git's ``OLD...NEW``."""
+    return git("merge-base", revision(old) or "HEAD", revision(new) or "HEAD").decode().strip()
 
 
 def show(name: str, path: str) -> bytes:

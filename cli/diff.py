@@ -13,7 +13,7 @@ from ..compiler.diff import Change, data, diff, markdown, text
 from ..compiler.errors import Problem, SpecError
 from ..compiler.parse import Spec, typed
 from ..compiler.resolve import Network, resolve
-from ._git import changed, show
+from ._git import changed, fork, show
 from ._table import print_json
 
 Format = Literal["text", "json", "markdown"]
@@ -28,10 +28,12 @@ def command(
     """Compare networks: settings, and stage by stage shapes, parameters, multiply-adds and activation bytes.
 
     `mixspec diff convformer_s18 caformer_s18` compares two specs, `mixspec diff HEAD:specs/a.yaml specs/a.yaml` a spec
-    with its past, `mixspec diff main..HEAD` all specs that differ between revisions (`main..` with the working tree).
+    with its past, `mixspec diff main..HEAD` all specs that differ between revisions (`main..` with the working tree,
+    `main...HEAD` since HEAD left main).
     """
     if ".." in old and not Path(old).exists():
-        before, _, after = old.partition("..")
+        before, dots, after = old.partition("..." if "..." in old else "..")
+        before = fork(before, after) if dots == "..." else before
         changes, problems = _revisions(before, after, new or [])
     elif new is None or len(new) != 1:
         raise typer.BadParameter("give two specs, or OLD..NEW")

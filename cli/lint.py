@@ -100,8 +100,8 @@ class _Run:
         """All files behind a path; one that cannot be found or read is a finding."""
         try:
             for file in files([path]):
-                self.count += 1
                 self.file(file)
+                self.count += 1
         except SpecError as error:
             self.count += 1
             self.findings += problem_findings(error.problems, path)

@@ -59,6 +59,23 @@ def test_revisions(repository: Path) -> None:
     assert change["settings"]["mixers.0.type"] == {"old": "SepConv", "new": "attention"}
 
 
+def test_three_dots_leave_out_what_the_other_side_did(repository: Path) -> None:
+    git(repository, "checkout", "-q", "-b", "side", "HEAD~1")
+    (repository / "specs" / "side.yaml").write_text(SMALL.replace("small", "side"), encoding="utf-8")
+    git(repository, "add", ".")
+    git(repository, "commit", "-qm", "three")
+    assert "new: removed" in run("@{-1}..side").stdout
+    assert run("@{-1}...side").stdout.startswith("side: added")
+    assert "small" not in run("@{-1}...side").stdout
+
+
+def test_outside_a_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    done = run("main..HEAD")
+    assert done.exit_code == 2 and "no git repository" in " ".join(done.stderr.replace("│", " ").split())
+
+
 def test_working_tree_and_one_file_of_a_revision(repository: Path) -> None:
     (repository / "specs" / "small.yaml").write_text(SMALL, encoding="utf-8")
     assert "attention -> SepConv" in run("HEAD..").stdout

@@ -71,6 +71,7 @@ def test_a_missing_file_is_a_finding_like_any_other(folder: Path) -> None:
     assert done.exit_code == 1
     assert places(done.stdout)[:2] == ["tinny.yaml:1:1: MX001", "nosuch:1:1: MX001"]
     assert "did you mean tiny.yaml?" in done.stdout and len(places(done.stdout)) == 4
+    assert done.stderr.startswith("3 specs checked")
 
 
 def test_json_for_programs(folder: Path) -> None:

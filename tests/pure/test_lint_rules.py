@@ -165,6 +165,10 @@ published:
     ]
 
 
+def test_an_illegal_name_is_one_finding() -> None:
+    assert codes(SMALL.replace("name: small", "name: Small One"), "small.yaml") == {"MX102"}
+
+
 def test_published_figures_name_the_counter_that_fits() -> None:
     [finding] = only(
         ROW.replace("SepConv", "SepConv in stages 1-2, attention") + "    flops: 4.12G\n    counter: elementwise\n",

@@ -37,11 +37,13 @@ severity = "warning"
 
 
 def check(file: File) -> Iterator[Problem]:
-    """Compare the two, for files that have a name."""
+    """Compare the two, for files that have a name; an illegal one, for which another stands in, is left alone."""
     stem = PurePath(file.source).stem
-    if file.about is None or file.source.startswith("<") or not file.has(("name",)) or stem == file.about.name:
+    said = file.document.data if file.document else None
+    name = said.get("name") if isinstance(said, dict) else None
+    if file.about is None or file.about.name != name or file.source.startswith("<") or stem == name:
         return
     span = file.span(("name",))
     better = (stem,) if re.fullmatch(r"[a-z0-9][a-z0-9_-]*", stem) else ()
-    what, hint = f"the file is called {stem}", f"name: {stem}, or rename the file to {file.about.name}.yaml"
+    what, hint = f"the file is called {stem}", f"name: {stem}, or rename the file to {name}.yaml"
     yield Problem("MX502", what, hint, ("name",), span, file.source, nearest=better)
