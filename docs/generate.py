@@ -1,7 +1,8 @@
 """Write what the docs say about the code from the code: `python docs/generate.py`, or `--check` to compare only.
 
 Pages can be named (`python docs/generate.py docs/notation.md`); otherwise all are meant. All but `baselines.md`, whose
-tables trace timm's models (half a minute), do without torch: `--without-torch` leaves it out.
+tables trace timm's models (half a minute), do without torch: `--without-torch` leaves it out. `spec.schema.json` is
+written whole.
 
 Between a pair of markers, `<!-- begin NAME -->` and `<!-- end NAME -->`, the table NAME stands; between
 `<!-- run: COMMAND -->` and `<!-- end run -->` what COMMAND prints. The rest is left alone. A YAML block that opens with
@@ -11,6 +12,7 @@ a comment naming a file, as `# broken.yaml`, is that file to the commands of its
 from __future__ import annotations
 
 import inspect
+import json
 import os
 import re
 import shlex
@@ -27,10 +29,13 @@ from mixspec.compiler.families import registry as families
 from mixspec.compiler.mixers import registry as mixers
 from mixspec.compiler.operator import Operator
 from mixspec.compiler.registry import Registry
+from mixspec.compiler.schema import schema
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 TRACED = ROOT / "docs" / "baselines.md"
+SCHEMA = ROOT / "docs" / "spec.schema.json"
+"""JSON Schema of specs, for editors and for validators that cannot run mixspec; written whole."""
 
 
 def sentence(cls: type[Operator]) -> str:
@@ -114,9 +119,9 @@ def main(arguments: list[str]) -> int:
     named = [Path(word).resolve() for word in arguments if not word.startswith("-")]
     without = [TRACED] if "--without-torch" in arguments else []
     stale = []
-    for page in named or [page for page in PAGES if page not in without]:
-        old = page.read_text("utf-8")
-        new = rendered(old)
+    for page in named or [page for page in (*PAGES, SCHEMA) if page not in without]:
+        old = page.read_text("utf-8") if page.exists() else ""
+        new = json.dumps(schema(), indent=1) + "\n" if page == SCHEMA else rendered(old)
         if old != new:
             stale.append(page.relative_to(ROOT))
             if "--check" not in arguments:

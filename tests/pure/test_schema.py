@@ -3,8 +3,10 @@
 import json
 import re
 from functools import cache
+from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from mixspec.compiler import document
@@ -13,6 +15,7 @@ from mixspec.compiler.families import registry as families
 from mixspec.compiler.mixers import registry as mixers
 from mixspec.compiler.schema import DIALECT, schema
 
+REPOSITORY = Path(__file__).parents[2] / "docs" / "spec.schema.json"
 TYPES = {"object": dict, "array": list, "string": str, "integer": int, "number": (int, float), "boolean": bool}
 SIZES = {"minimum": lambda x, n: x >= n, "maximum": lambda x, n: x <= n, "exclusiveMinimum": lambda x, n: x > n}
 SIZES |= {"exclusiveMaximum": lambda x, n: x < n}
@@ -92,6 +95,16 @@ def test_every_shipped_spec_is_valid(name: str, whole: dict[str, Any]) -> None:
     assert valid(data, whole, whole)
     own = family_schema(data["family"])
     assert valid(data, own, own)
+
+
+def test_the_schema_in_the_repository_judges_every_spec_with_an_independent_validator() -> None:
+    """That it is current, test_docs says."""
+    validator = jsonschema.Draft202012Validator(json.loads(REPOSITORY.read_text(encoding="utf-8")))
+    validator.check_schema(validator.schema)
+    wrong = {name: error.message for name in names() for error in validator.iter_errors(document.read(find(name)).data)}
+    assert wrong == {}
+    assert not validator.is_valid({"name": "x", "family": "metaformer", "size": "s12", "mixers": "SepCnov"})
+    assert not validator.is_valid({"name": "x", "family": "metaformer", "size": "s12", "mixers": "SepConv in stages"})
 
 
 FORMS = [
