@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from agreement import agree
 from pydantic import ValidationError
 
 from mixspec.compiler.cost import cost
@@ -14,7 +15,7 @@ from mixspec.compiler.mixers.conv import Conv
 def test_is_a_zero_padded_convolution(kernel: int, stride: int) -> None:
     at = Grid(7, 6, 4)
     module = lower_layer(Conv(kernel=kernel, stride=stride, bias=True), at, dtype=torch.float64)
-    x, reach = torch.randn(2, 4, 7, 6, dtype=torch.float64), kernel // 2
+    x, reach = torch.randn(2, 4, 7, 6, dtype=torch.float64, requires_grad=True), kernel // 2
     padded = torch.nn.functional.pad(x, (reach,) * 4)
     weight, bias = module.conv.weight, module.conv.bias
     out = Conv(kernel=kernel, stride=stride).out(at)
@@ -23,7 +24,7 @@ def test_is_a_zero_padded_convolution(kernel: int, stride: int) -> None:
         for j in range(out.w):
             window = padded[:, None, :, i * stride : i * stride + kernel, j * stride : j * stride + kernel]
             expected[:, :, i, j] = (weight * window).sum((2, 3, 4)) + bias
-    torch.testing.assert_close(module(x), expected)
+    agree(module, x, expected)
 
 
 def test_counts() -> None:

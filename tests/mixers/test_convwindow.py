@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from agreement import agree
 from torch import Tensor, nn
 
 from mixspec.compiler.grid import Grid
@@ -44,29 +45,29 @@ def circulant(kernels: Tensor, side: int) -> Tensor:
 
 def test_post_multiplies_the_logits_by_a_circulant_matrix():
     module = built(ConvWindow(order="post", window=4, head_channels=4))
-    x = torch.randn(2, 8, 4, 4, dtype=torch.float64)
+    x = torch.randn(2, 8, 4, 4, dtype=torch.float64, requires_grad=True)
     q, k = heads_of(module.query_key(x), 2)
     logits = torch.einsum("hjm,bhim->bhij", circulant(module.conv, 4), q @ k.transpose(-1, -2))
-    torch.testing.assert_close(module(x), finished(module, logits, x))
+    agree(module, x, finished(module, logits, x))
 
 
 def test_pre_reads_queries_and_keys_from_the_convolved_map():
     module = built(ConvWindow(order="pre", window=4, head_channels=4))
-    x = torch.randn(2, 8, 4, 4, dtype=torch.float64)
+    x = torch.randn(2, 8, 4, 4, dtype=torch.float64, requires_grad=True)
     q, k = heads_of(module.query_key(torch.relu(module.norm(module.conv(x)))), 2)
-    torch.testing.assert_close(module(x), finished(module, q @ k.transpose(-1, -2), x))
+    agree(module, x, finished(module, q @ k.transpose(-1, -2), x))
 
 
 def test_static_adds_a_vector_for_every_offset_to_the_keys():
     module = built(ConvWindow(order="static", window=4, head_channels=4))
-    x = torch.randn(2, 8, 4, 4, dtype=torch.float64)
+    x = torch.randn(2, 8, 4, 4, dtype=torch.float64, requires_grad=True)
     q, k = heads_of(module.query_key(x), 2)
     logits = torch.empty(2, 2, 16, 16, dtype=torch.float64)
     for i in range(16):
         for j in range(16):
             theta = module.theta[(i // 4 - j // 4 + 3) * 7 + i % 4 - j % 4 + 3].view(2, 4)
             logits[:, :, i, j] = (q[:, :, i] * (k[:, :, j] + theta)).sum(-1)
-    torch.testing.assert_close(module(x), finished(module, logits, x))
+    agree(module, x, finished(module, logits, x))
 
 
 @pytest.mark.parametrize("order", ["pre", "post", "static"])

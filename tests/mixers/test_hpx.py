@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from agreement import agree
 from torch import Tensor
 from torch.nn.functional import conv2d
 
@@ -67,16 +68,16 @@ def projected(module: torch.nn.Module, y: Tensor) -> Tensor:
 @pytest.mark.parametrize("kernel", [None, 3, 15])
 def test_is_a_gated_true_convolution(kernel: int | None, size: tuple[int, int]) -> None:
     module = lowered(Hpx(kernel=kernel, embedding=8, hidden=5))
-    x = torch.randn(2, 4, *size, dtype=torch.float64)
+    x = torch.randn(2, 4, *size, dtype=torch.float64, requires_grad=True)
     q, k, v = gates(module, x)
     a = q * k
     mixed = convolved(a, taps(module, kernel or 11)) + a * module.skip[:, None, None]
-    torch.testing.assert_close(module(x), projected(module, v * mixed))
+    agree(module, x, projected(module, v * mixed), rtol=1e-5, atol=1e-6)  # float32 distances
 
 
 def test_norms_stand_on_the_gate_and_in_front_of_the_output() -> None:
     module = lowered(Hpx(kernel=5, embedding=8, hidden=5, ln=True))
-    x = torch.randn(2, 4, 6, 6, dtype=torch.float64)
+    x = torch.randn(2, 4, 6, 6, dtype=torch.float64, requires_grad=True)
 
     def norm(x: Tensor, weight: Tensor) -> Tensor:
         x = x - x.mean(1, keepdim=True)
@@ -85,24 +86,24 @@ def test_norms_stand_on_the_gate_and_in_front_of_the_output() -> None:
     q, k, v = gates(module, x)
     a = norm(q * k, module.gate_norm.weight)
     y = v * (convolved(a, taps(module, 5)) + a * module.skip[:, None, None])
-    torch.testing.assert_close(module(x), projected(module, norm(y, module.out_norm.weight)))
+    agree(module, x, projected(module, norm(y, module.out_norm.weight)), rtol=1e-5, atol=1e-6)
 
 
 def test_separable_is_a_column_then_a_row_of_weights() -> None:
     module = lowered(Hpx(kernel=7, filter="separable"))
-    x = torch.randn(2, 4, 6, 6, dtype=torch.float64)
+    x = torch.randn(2, 4, 6, 6, dtype=torch.float64, requires_grad=True)
     q, k, v = gates(module, x)
     down = conv2d(q * k, module.columns.weight, module.columns.bias, padding=(3, 0), groups=4)
     across = conv2d(down, module.rows.weight, module.rows.bias, padding=(0, 3), groups=4)
-    torch.testing.assert_close(module(x), projected(module, v * across))
+    agree(module, x, projected(module, v * across))
 
 
 def test_explicit_is_a_kernel_of_weights() -> None:
     module = lowered(Hpx(kernel=7, filter="explicit"))
-    x = torch.randn(2, 4, 6, 6, dtype=torch.float64)
+    x = torch.randn(2, 4, 6, 6, dtype=torch.float64, requires_grad=True)
     q, k, v = gates(module, x)
     mixed = conv2d(q * k, module.global_conv.weight, module.global_conv.bias, padding=3, groups=4)
-    torch.testing.assert_close(module(x), projected(module, v * mixed))
+    agree(module, x, projected(module, v * mixed))
 
 
 def test_published_sizes_by_stage() -> None:

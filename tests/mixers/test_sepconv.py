@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from agreement import agree
 from torch.nn.functional import conv2d
 
 from mixspec.compiler.cost import cost
@@ -15,14 +16,14 @@ AT = Grid(6, 9, 8)
 
 def test_is_two_maps_around_a_bent_depthwise_convolution() -> None:
     module = lower_layer(SepConv(), AT, dtype=torch.float64)
-    weights = {name: torch.randn_like(weight) for name, weight in module.state_dict().items()}
-    module.load_state_dict(weights)
-    x = torch.randn(2, 8, 6, 9, dtype=torch.float64)
+    module.load_state_dict({name: torch.randn_like(weight) for name, weight in module.state_dict().items()})
+    weights = dict(module.named_parameters())
+    x = torch.randn(2, 8, 6, 9, dtype=torch.float64, requires_grad=True)
     inner = torch.einsum("oc,bchw->bohw", weights["expand.weight"], x)
     inner = weights["act.scale"] * inner.clamp(min=0) ** 2 + weights["act.bias"]
     inner = conv2d(inner, weights["spatial.weight"], padding=3, groups=16)
     expected = torch.einsum("oc,bchw->bohw", weights["project.weight"], inner)
-    torch.testing.assert_close(module(x), expected)
+    agree(module, x, expected)
 
 
 def test_counts_of_the_closed_form() -> None:
