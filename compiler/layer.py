@@ -8,7 +8,8 @@ holds (``parts``), what work it does between them (``macs``, ``fft_flops``, ``ke
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .errors import Problem
@@ -136,11 +137,20 @@ class Sequence(Layer):
     """Layers one after another, named 0, 1, 2, ...; an ``nn.Sequential`` when lowered."""
 
     layers: tuple[Layer, ...]
+    hashed: int = field(init=False, repr=False, compare=False)
+    """Its hash, kept: every memory of blocks and stages asks for it."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "hashed", hash(self.layers))
+
+    def __hash__(self) -> int:
+        return self.hashed
+
+    def __reduce__(self) -> tuple[type[Sequence], tuple[tuple[Layer, ...]]]:
+        return Sequence, (self.layers,)  # hashes differ from process to process
 
     def out(self, at: Grid) -> Grid:
-        for layer in self.layers:
-            at = layer.out(at)
-        return at
+        return _through(self, at)
 
     def parts(self, at: Grid) -> Parts:
         return chain({str(index): layer for index, layer in enumerate(self.layers)}, at)
@@ -149,3 +159,11 @@ class Sequence(Layer):
         from .bound import sequential
 
         return sequential(children)
+
+
+@lru_cache(maxsize=4096)
+def _through(layers: Sequence, at: Grid) -> Grid:
+    """What comes out of the last one; stages come again in other networks."""
+    for layer in layers.layers:
+        at = layer.out(at)
+    return at
