@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pytest
 
 from mixspec.compiler.edits import span_of
+from mixspec.compiler.grid import Grid
 from mixspec.compiler.lint.config import Config
 from mixspec.compiler.lint.engine import lint
 from mixspec.compiler.lint.finding import Finding
 from mixspec.compiler.lint.fixing import fix
+from mixspec.compiler.lint.portability import obstacle
 from mixspec.compiler.lint.rule import FAMILIES, Rule, rules
+from mixspec.compiler.mixers.identity import Identity
 
 RULES = list(rules().values())
 SMALL = "name: small\nfamily: metaformer\nsize: s12\nmixers: SepConv\ndescription: small\n"
-HPX = SMALL.replace("SepConv", "Hpx")
 ROW = SMALL.replace("s12", "s18") + "published:\n  - source: HyenaPixel, arXiv:2402.19305v1, Table 1\n"
 
 NO_EXAMPLE: dict[str, tuple[str, str]] = {
     "MX006": (SMALL + "# a\x07b\n", SMALL),
     "MX504": (SMALL + "\n\n", SMALL),
-    "MX601": (HPX + "targets: [onnx]\n", SMALL + "targets: [onnx]\n"),
-    "MX603": (HPX + "targets: [fp16]\n", SMALL + "targets: [fp16]\n"),
-    "MX604": (SMALL.replace("SepConv", "DA") + "targets: [any_size]\n", SMALL + "targets: [any_size, compile]\n"),
     "MX701": (SMALL + "# a\u202eb\n", SMALL),
     "MX703": (SMALL + "# hf_" + "a1" * 17 + "\n", SMALL + "# hf_token\n"),
 }
@@ -188,3 +189,12 @@ def test_budget_of_the_project() -> None:
     assert "1,000,000,000 are allowed, from pyproject.toml" in finding.what
     own = SMALL + "budget: {max_macs: 9G}\n"
     assert not [one for one in lint(own, "<example>", config) if one.code == "MX302"]
+
+
+def test_a_mixer_says_what_it_cannot_do() -> None:
+    class Branching(Identity):
+        cannot: ClassVar = {"compile": "it branches on values"}
+
+    at = Grid(14, 14, 64)
+    assert obstacle(Branching(), at, "compile") == "it branches on values"
+    assert obstacle(Branching(), at, "onnx") == obstacle(Identity(), at, "compile") == ""

@@ -7,7 +7,21 @@ Why
     The export would fail, or give wrong values, after training.
 
 Example
-    Nothing to show: it is about the file, not about a line of it.
+    Bad::
+
+        name: small
+        family: metaformer
+        size: s12
+        mixers: Hpx
+        targets: [onnx]
+
+    Good::
+
+        name: small
+        family: metaformer
+        size: s12
+        mixers: SepConv
+        targets: [onnx]
 """
 
 from __future__ import annotations

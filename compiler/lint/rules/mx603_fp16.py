@@ -7,7 +7,21 @@ Why
     Training would diverge, or fail on the first batch. bfloat16 is often the way out.
 
 Example
-    Nothing to show: it is about the file, not about a line of it.
+    Bad::
+
+        name: small
+        family: metaformer
+        size: s12
+        mixers: Hpx
+        targets: [fp16]
+
+    Good::
+
+        name: small
+        family: metaformer
+        size: s12
+        mixers: SepConv
+        targets: [fp16]
 """
 
 from __future__ import annotations

@@ -7,7 +7,21 @@ Why
     Detection and segmentation feed images of other sizes; the network would fail there.
 
 Example
-    Nothing to show: it is about the file, not about a line of it.
+    Bad::
+
+        name: small
+        family: metaformer
+        size: s12
+        mixers: local
+        targets: [any_size]
+
+    Good::
+
+        name: small
+        family: metaformer
+        size: s12
+        mixers: window
+        targets: [any_size]
 """
 
 from __future__ import annotations
