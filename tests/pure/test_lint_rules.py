@@ -14,7 +14,7 @@ from mixspec.compiler.lint.finding import Finding
 from mixspec.compiler.lint.fixing import fix
 from mixspec.compiler.lint.portability import obstacle
 from mixspec.compiler.lint.rule import FAMILIES, Rule, rules
-from mixspec.compiler.mixers.identity import Identity
+from mixspec.compiler.mixers.identity import IdentityMixer
 
 RULES = list(rules().values())
 SMALL = "name: small\nfamily: metaformer\nsize: s12\nmixers: SepConv\ndescription: small\n"
@@ -192,9 +192,9 @@ def test_budget_of_the_project() -> None:
 
 
 def test_a_mixer_says_what_it_cannot_do() -> None:
-    class Branching(Identity):
+    class Branching(IdentityMixer):
         cannot: ClassVar = {"compile": "it branches on values"}
 
     at = Grid(14, 14, 64)
     assert obstacle(Branching(), at, "compile") == "it branches on values"
-    assert obstacle(Branching(), at, "onnx") == obstacle(Identity(), at, "compile") == ""
+    assert obstacle(Branching(), at, "onnx") == obstacle(IdentityMixer(), at, "compile") == ""
