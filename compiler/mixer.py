@@ -55,6 +55,8 @@ class Mixer(Operator):
 
     takes_token: ClassVar[bool] = False
     """Whether a class token can go along: see ``with_token``."""
+    reads_size: ClassVar[bool] = False
+    """Whether it is told the map's height and width when a class token goes along."""
 
     def traits(self, at: Grid) -> Traits:
         """Its inductive biases on this grid."""
@@ -74,7 +76,7 @@ class Mixer(Operator):
 
     def with_token(self, at: Grid) -> On:
         """The mixer of a class token and the map ``at``, for mixers that take tokens. It is called with rows
-        (B, C, 1, 1 + H W), the token first, and with the map's height and width.
+        (B, C, 1, 1 + H W), the token first, and where it ``reads_size`` with the map's height and width.
         """
         return self.on(Grid(1, 1 + at.pixels, at.c))
 

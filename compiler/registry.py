@@ -69,6 +69,7 @@ class Registry(Mapping[str, type[Op]]):
             member
             for member in vars(module).values()
             if inspect.isclass(member) and issubclass(member, self.base) and member.__module__ == module.__name__
+            if not member.__name__.startswith("_")
         ]
         if len(own) != 1 or own[0].notation.lower() != word:
             found = ", ".join(f"{cls.__name__} ({cls.notation})" for cls in own) or "none"

@@ -64,7 +64,8 @@ class TokenBlock(Layer):
         return {"add": 2 * row_of(at).size}
 
     def forward(self, m: Bound, row: Tensor, size: tuple[int, int]) -> Tensor:  # type: ignore[override]
-        row = row + m.drop_path(m.mixer(m.norm1(row), size))
+        x = m.norm1(row)
+        row = row + m.drop_path(m.mixer(x, size) if self.mixer.reads_size else m.mixer(x))
         return row + m.drop_path(m.mlp(m.norm2(row)))
 
 

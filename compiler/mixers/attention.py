@@ -47,8 +47,7 @@ class Attention(Mixer):
         # q, k, v and the logarithm of every row's sum; the result is the output map's input
         return at.pixels * (3 * at.c + at.c // self.head_channels)
 
-    def forward(self, m: Bound, x: Tensor, size: tuple[int, int] | None = None) -> Tensor:
-        """``size`` is the map's beside a class token, which makes no difference here."""
+    def forward(self, m: Bound, x: Tensor) -> Tensor:
         from torch import channels_last
         from torch.nn.functional import scaled_dot_product_attention
 

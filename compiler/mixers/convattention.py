@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import Field, PositiveInt, PrivateAttr
+from pydantic import Field, PositiveInt
 
 from ..errors import Problem
 from ..grid import Grid
@@ -32,6 +32,7 @@ class ConvAttention(Mixer):
 
     notation = "ConvAttention"
     takes_token: ClassVar[bool] = True
+    reads_size: ClassVar[bool] = True
 
     kernel: OddInt = Field(3, alias="k", description="side of the depth-wise kernels, positions")
     kv_stride: PositiveInt = Field(2, alias="kv", description="stride of k and v, positions")
@@ -40,7 +41,7 @@ class ConvAttention(Mixer):
         "conv", alias="proj", description="conv: CvT's projection; residual: with a shortcut around it"
     )
 
-    _tokens: int = PrivateAttr(0)
+    tokens: ClassVar[int] = 0
     """Tokens without a position that stand in front of the map; they skip the convolutions."""
 
     def traits(self, at: Grid) -> Traits:
@@ -52,14 +53,12 @@ class ConvAttention(Mixer):
         yield from divides(self, "head_channels", at.c)
 
     def with_token(self, at: Grid) -> On:
-        mixer = self.model_copy()
-        mixer._tokens = 1
-        return mixer.on(at)
+        return _WithToken(**dict(self)).on(at)
 
     def _row(self, name: str, at: Grid) -> Grid:
         """The row of tokens and positions that q, k or v has."""
         grid = at.strided(self._stride(name))
-        return Grid(1, self._tokens + grid.pixels, at.c)
+        return Grid(1, self.tokens + grid.pixels, at.c)
 
     def _stride(self, name: str) -> int:
         return 1 if name == "q" else self.kv_stride
@@ -101,13 +100,8 @@ class ConvAttention(Mixer):
         queries, keys = self._row("q", at), self._row("k", at)
         return queries.size + 2 * keys.size + queries.pixels * (at.c // self.head_channels)
 
-    def forward(self, m: Bound, x: Tensor, size: tuple[int, int] | None = None) -> Tensor:
-        """``size`` is the map's beside a class token: then ``x`` is a row, and so is what comes out."""
-        if size is None:
-            return self.attend(m, x, None).transpose(1, 2).unflatten(2, x.shape[2:])
-        row = x.squeeze(2)
-        y = self.attend(m, row[..., 1:].unflatten(2, size), row[..., :1].transpose(1, 2))
-        return y.transpose(1, 2).unsqueeze(2)
+    def forward(self, m: Bound, x: Tensor) -> Tensor:
+        return self.attend(m, x, None).transpose(1, 2).unflatten(2, x.shape[2:])
 
     def attend(self, m: Bound, x: Tensor, tokens: Tensor | None) -> Tensor:
         """Attention among tokens (B, T, C), where there are any, and the positions of a map: (B, T + H W, C)."""
@@ -129,6 +123,17 @@ class ConvAttention(Mixer):
         if self.projection == "conv":
             return y
         return y + _row(m.pool(x) if name != "q" and self._pools() else x, tokens)
+
+
+class _WithToken(ConvAttention):
+    """The same on rows: a class token, then the map's positions. ``forward`` takes the map's size beside the row."""
+
+    tokens: ClassVar[int] = 1
+
+    def forward(self, m: Bound, x: Tensor, size: tuple[int, int]) -> Tensor:  # type: ignore[override]
+        row = x.squeeze(2)
+        y = self.attend(m, row[..., 1:].unflatten(2, size), row[..., :1].transpose(1, 2))
+        return y.transpose(1, 2).unsqueeze(2)
 
 
 def _row(x: Tensor, tokens: Tensor | None) -> Tensor:
