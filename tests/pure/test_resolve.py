@@ -122,7 +122,7 @@ RECORDED = {
         "0f0e87eef72692fcb8cf56da94ee3e94dd699e8a2c3ecd3e21a3692200fbff70"
     ),
 }
-"""Weights files carry these. A new field of a family or an operator changes them, and no older file is read then."""
+"""A new field of a family or an operator changes them; a weights file is checked against the text in its own header."""
 
 
 @pytest.mark.parametrize("text", RECORDED, ids=["metaformer", "resnet"])
