@@ -42,6 +42,13 @@ class Operator(BaseModel, Layer):
     notation: ClassVar[str]
     """The name as the paper writes it; equal to the file's name but for case."""
 
+    def __eq__(self, other: object) -> bool:
+        # pydantic's also compares private and extra fields, which operators have not: caches ask this very often
+        return self is other or (type(self) is type(other) and self.__dict__ == other.__dict__)
+
+    def __hash__(self) -> int:
+        return hash((type(self), *self.__dict__.values()))
+
     def settle(self, stage: int, at: Grid) -> Self:
         """The same operator with every default filled that depends on its stage (from 1) and grid."""
         return self
