@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
@@ -28,6 +28,9 @@ class Family(Operator):
 
     init: ClassVar[Init] = TorchDefault()
     """How convolutions and linear maps start that do not say so themselves."""
+
+    levels: ClassVar[Literal["stages", "blocks"]] = "stages"
+    """Behind what the feature maps stand that detectors and decoders ask for."""
 
     in_chans: Annotated[int, Field(ge=1, le=1024)] = Field(3, description="channels of the input image")
     classes: Annotated[int, Field(ge=0, le=1_000_000)] = Field(1000, description="classes; 0 leaves the classifier out")

@@ -44,6 +44,7 @@ class Isotropic(Family):
 
     notation = "isotropic"
     init: ClassVar[Init] = TruncNormal(0.02)
+    levels: ClassVar[Literal["stages", "blocks"]] = "blocks"
 
     depths: tuple[PositiveInt, ...] = Field((12,), min_length=1, description="blocks, split where mixers change")
     width: PositiveInt = Field(384, description="channels")

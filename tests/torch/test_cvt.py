@@ -143,7 +143,8 @@ def test_class_token_reads_the_map_and_the_map_reads_it() -> None:
     last, maps = model.forward_intermediates(x)
     assert row.shape == (1, 32, 1, 1 + 2 * 2)
     assert [tuple(m.shape[1:]) for m in maps] == [(8, 8, 8), (16, 4, 4), (32, 2, 2)]
-    torch.testing.assert_close(row[..., 1:].squeeze(2).unflatten(2, (2, 2)), last)
+    assert torch.equal(last, row)
+    torch.testing.assert_close(row[..., 1:].squeeze(2).unflatten(2, (2, 2)), maps[-1])
     torch.testing.assert_close(model(x), model.head.fc(model.head.norm(row[:, :, 0, 0])))
     with torch.no_grad():
         model.stages[2].token.add_(1.0 + torch.arange(32.0, dtype=torch.float64))

@@ -57,8 +57,27 @@ def test_keeps_what_training_asks_of_a_model() -> None:
     assert all(weight.grad is not None for weight in model.parameters() if weight.requires_grad)
     model.reset_classifier(3)
     assert model.eval()(x).shape == (2, 3) and model.num_classes == 3
-    with pytest.raises(SpecError, match="votes on classes"):
-        model.reset_classifier(0)
+    model.reset_classifier(0)
+    assert model(x).shape == (2, model.head_hidden_size)
+
+
+def test_features_are_the_members_side_by_side() -> None:
+    model, x = lower(network(PAIR)).eval(), torch.randn(2, 3, 32, 32)
+    first, second = model.members.children()
+    last, maps = model.forward_intermediates(x)
+    assert [each.shape[1] for each in maps] == [info["num_chs"] for info in model.feature_info]
+    assert torch.equal(maps[1], torch.cat([m.forward_intermediates(x)[1][1] for m in (first, second)], dim=1))
+    assert torch.equal(last, model.forward_features(x))
+    assert torch.equal(model.forward_head(last), model(x))
+    assert model.prune_intermediate_layers([0, 1]) == [0, 1]
+    assert model(x).shape == (2, model.num_features)
+
+
+def test_members_of_different_strides_have_no_features_together() -> None:
+    model = lower(network(PAIR.replace("dims: [8, 16, 24, 32]", "dims: [8, 16, 24, 32], stem: half", 1))).eval()
+    assert model.feature_info == []
+    with pytest.raises(ValueError, match="different strides"):
+        model.forward_features(torch.randn(1, 3, 32, 32))
 
 
 def test_weights_come_back_from_their_file(tmp_path: Path) -> None:

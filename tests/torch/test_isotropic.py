@@ -83,7 +83,7 @@ def test_mixers_change_on_the_way() -> None:
     net = tiny("depths: [1, 2]\nwidth: 32\nmixers: DW k=3 in stage 1, attention Ch=8 in stage 2")
     model = lower(net).eval()
     x = torch.randn(1, 3, 24, 32)
-    assert [tuple(m.shape) for m in model.forward_intermediates(x, intermediates_only=True)] == [(1, 32, 3, 4)] * 2
+    assert [tuple(m.shape) for m in model.forward_intermediates(x, intermediates_only=True)] == [(1, 32, 3, 4)] * 3
     assert model.forward_features(x).shape == (1, 32, 1, 13)
 
 
