@@ -37,8 +37,8 @@ def command(
     After every epoch DIR holds last.safetensors, best.safetensors (by accuracy on the validation images) and log.csv.
     The network gets as many classes as the data has.
     """
+    from ..compiler import recipe as recipes
     from ..zoo.load import network
-    from ..zoo.training import recipe as recipes
     from ..zoo.training.data import SETS
     from ..zoo.training.loop import train
     from ..zoo.training.watch import Bar

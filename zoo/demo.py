@@ -11,11 +11,11 @@ from pathlib import Path
 
 import torch
 
+from ..compiler import recipe as recipes
 from ..compiler.resolve import Network
 from .classifier import Classifier, Prediction
 from .kernels import draw
 from .shades import beside, shaded
-from .training import recipe as recipes
 from .training.data import Data, Split, digits
 from .training.evaluate import evaluate
 from .training.loop import Trained, train

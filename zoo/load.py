@@ -11,10 +11,10 @@ import torch
 
 from ..compiler.backbone import Backbone
 from ..compiler.catalogue import load as spec_of
+from ..compiler.checked import changed
 from ..compiler.lower import lower
 from ..compiler.parse import Spec
 from ..compiler.resolve import Network, placed, resolve
-from .checked import changed
 from .resample import Reach, filled
 from .weights import WRONG_TENSORS, Header, WeightsError, disagreements, fill, header, load
 

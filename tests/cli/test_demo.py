@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 from mixspec.cli import app
 from mixspec.zoo import demo
 from mixspec.zoo.training.data import Split, digits
-from mixspec.zoo.training.recipe import Recipe
+from mixspec.compiler.recipe import Recipe
 
 run = CliRunner().invoke
 

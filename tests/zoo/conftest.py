@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from mixspec.compiler.parse import parse
+from mixspec.compiler.recipe import Recipe
 from mixspec.compiler.resolve import Network, resolve
 from mixspec.zoo.training.data import Data, Split, digits
 from mixspec.zoo.training.loop import Trained, train
-from mixspec.zoo.training.recipe import Recipe
 
 TINY = """\
 name: tiny

@@ -4,7 +4,7 @@ import pytest
 
 from mixspec.compiler import document
 from mixspec.compiler.errors import SpecError
-from mixspec.zoo.training.recipe import Recipe, names, read, typed
+from mixspec.compiler.recipe import OPTIMISERS, Recipe, names, plain, read, typed
 
 GOOD = "name: a\nepochs: 10\nbatch_size: 8\nlr: 1e-3\n"
 
@@ -14,11 +14,34 @@ def test_every_shipped_recipe_is_named_like_its_file(name: str) -> None:
     assert read(name).name == name
 
 
-def test_what_is_told_reads_back() -> None:
-    recipe = read("digits")
-    assert (
-        Recipe.model_validate({k: tuple(v) if isinstance(v, list) else v for k, v in recipe.told().items()}) == recipe
-    )
+@pytest.mark.parametrize("name", names())
+def test_what_is_told_reads_back(name: str) -> None:
+    recipe = read(name)
+    assert Recipe.model_validate(plain(recipe.told())) == recipe
+
+
+def test_every_optimiser_is_timms_and_only_those_of_special_needs_are_left_out() -> None:
+    from timm.optim import list_optimizers
+
+    assert set(OPTIMISERS) <= set(list_optimizers())
+    assert all(name.startswith(("bnb", "fused", "adahessian")) for name in set(list_optimizers()) - set(OPTIMISERS))
+
+
+def test_rate_follows_the_batch_size() -> None:
+    linear = typed(document.load("name: a\nepochs: 1\nbatch_size: 1024\nlr_base: 5e-4\nlr_base_size: 512\n"))
+    assert linear.peak == pytest.approx(1e-3)
+    root = typed(document.load("name: a\nepochs: 1\nbatch_size: 1024\nlr_base: 5e-4\nlr_base_scale: sqrt\n"))
+    assert root.peak == pytest.approx(1e-3)
+
+
+def test_lasting_scales_every_length() -> None:
+    text = "name: a\nepochs: 100\ncooldown_epochs: 10\nbatch_size: 8\nlr: 1\nsched: multistep\n"
+    short = typed(document.load(text + "decay_milestones: [50, 90]\n")).lasting(10)
+    assert (short.passes, short.decay_milestones) == (11, (5, 9))
+    steps = typed(document.load(GOOD + "sched: step\ndecay_epochs: 4\n")).lasting(5)
+    assert steps.decay_epochs == 2
+    share = typed(document.load(GOOD + "sched: wsd\ndecay_epochs: 0.3\n")).lasting(5)
+    assert share.decay_epochs == 0.3
 
 
 def test_lasting_keeps_the_share_of_warm_up() -> None:
@@ -35,6 +58,12 @@ def test_lasting_keeps_the_share_of_warm_up() -> None:
         ("drop_path: 1", "r.yaml:5:12: MX102 drop_path: must be less than 1, not 1"),
         ("weight_decay: '0.1'", "r.yaml:5:15: MX109 weight_decay must be a number, not '0.1'"),
         ("aa: auto", "r.yaml:5:5: MX102 aa 'auto' does not match"),
+        ("lr_base: 1e-3", "r.yaml:1:1: MX102 one of lr and lr_base must be given"),
+        ("grad_accum_steps: 3", "r.yaml:1:1: MX102 grad_accum_steps must divide batch_size"),
+        ("sched: multistep", "r.yaml:1:1: MX102 multistep needs decay_milestones"),
+        ("scale: [1, 0.5]", "r.yaml:1:1: MX102 scale must rise (scale: [0.5, 1.0])"),
+        ("scale: 0.5", "r.yaml:5:8: MX109 scale must be a list"),
+        ("opt_betas: [0.9, 1.5]", "r.yaml:5:18: MX102 opt_betas: must be less than 1, not 1.5"),
         ("warmup_epochs: 10", "r.yaml:1:1: MX102 warmup_epochs must be fewer than epochs (epochs: 10)"),
     ],
 )

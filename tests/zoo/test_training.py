@@ -7,13 +7,13 @@ import torch
 from torch.nn.utils import get_total_norm
 
 from mixspec.compiler.errors import SpecError
+from mixspec.compiler.recipe import Recipe
 from mixspec.compiler.resolve import Network
 from mixspec.zoo.classifier import Classifier
 from mixspec.zoo.load import fresh
 from mixspec.zoo.training.data import Data, Inputs
 from mixspec.zoo.training.evaluate import evaluate
 from mixspec.zoo.training.loop import Engine, Trained, train
-from mixspec.zoo.training.recipe import Recipe
 from mixspec.zoo.training.watch import Epoch, Watch
 from mixspec.zoo.weights import header, load
 

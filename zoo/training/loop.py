@@ -23,6 +23,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from ...compiler.backbone import Backbone
 from ...compiler.errors import SpecError
+from ...compiler.recipe import Recipe
 from ...compiler.resolve import Network
 from ..atomic import replacing
 from ..load import fresh
@@ -30,7 +31,6 @@ from ..weights import save
 from .augment import Augment
 from .data import Data, Inputs, Split
 from .evaluate import Evaluation, evaluate, fits
-from .recipe import Recipe
 from .watch import Epoch, Watch
 
 DIVERGED = "MX813"
@@ -93,7 +93,7 @@ class Engine:
         optimiser = create_optimizer_v2(
             bare,
             recipe.opt,
-            lr=recipe.lr,
+            lr=recipe.peak,
             weight_decay=recipe.weight_decay,
             momentum=recipe.momentum,
             layer_decay=recipe.layer_decay,
@@ -218,7 +218,7 @@ def schedule(optimiser: torch.optim.Optimizer, recipe: Recipe, updates_per_epoch
         optimiser,
         recipe.sched,
         num_epochs=recipe.epochs,
-        decay_epochs=recipe.decay_epochs,
+        decay_epochs=recipe.decay_epochs or 30,
         decay_rate=recipe.decay_rate,
         min_lr=recipe.min_lr,
         warmup_lr=recipe.warmup_lr,

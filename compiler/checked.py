@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from ..compiler.complaints import reword, together
-from ..compiler.errors import Problem, SpecError
+from .complaints import reword, together
+from .errors import Problem, SpecError
 
 Model = TypeVar("Model", bound=BaseModel)
 
