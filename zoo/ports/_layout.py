@@ -9,7 +9,8 @@ from typing import TypeAlias
 
 from torch import Tensor
 
-from ..weights import Disagreement, WeightsError
+from ..disagreement import Disagreement
+from ..tensorfile import WeightsError
 
 NOT_PORTED = "MX807"
 
