@@ -80,10 +80,10 @@ def _extra(counter: str, layer: Layer, at: Grid, path: str) -> int:
     for name, part in layer.parts(at).items():
         stands = place(part, at)
         inner = f"{path}.{name}" if path else name
-        again = _extra_again if repeats else _extra
+        again = _extra_again if repeats or inner == "stages" else _extra
         total += again(counter, stands.layer, stands.at, "stages.n" if repeats else inner)
     return total
 
 
 _extra_again = lru_cache(maxsize=4096)(_extra)
-"""For stages and blocks, which come again; which of them it is makes no difference to any price."""
+"""For all stages together, each, and blocks, which come again; which of them it is makes no difference to any price."""

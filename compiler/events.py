@@ -98,8 +98,9 @@ class Builder:
                 # The pure-Python parser lets a few bad escapes and directives through to int() and chr().
                 self.stop("MX002", "this cannot be read as YAML", "look for a bad escape in quotes", self.last)
             kind = type(event)
-            if kind in handlers:
-                handlers[kind](event)
+            handler = handlers.get(kind)
+            if handler:
+                handler(event)
 
     # Complaints
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 TRAINING_ONLY = frozenset({"drop_path", "head_dropout"})
 """Fields that change how a network trains and neither its weights nor its outputs; the digest leaves them out."""
 
+OF_THE_HEAD = ("classes", "head_dropout")
+"""Fields that say nothing about stem and stages."""
+
 
 class Family(Operator):
     """Networks of one frame. The fields are the keys of a spec; which mixers stand in it is one of them."""
@@ -59,7 +62,7 @@ class Family(Operator):
         raise TypeError(f"{self.notation} has no stem")
 
     def stages(self) -> tuple[Layer, ...]:
-        """The stages, first to last."""
+        """The stages, first to last. Like the stem, they are the same whatever the classes are."""
         raise TypeError(f"{self.notation} has no stages")
 
     def head_layer(self) -> Head:
@@ -70,14 +73,18 @@ class Family(Operator):
         """Where the mixers of each stage stand, those that do not shrink the map."""
         raise TypeError(f"{self.notation} has no mixers")
 
+    def grids(self, at: Grid) -> tuple[Grid, ...]:
+        """The same, remembered."""
+        return _grids(_Trunk(self), at)
+
     def settle(self, stage: int, at: Grid) -> Self:
         """With every mixer told its stage and grid, for images of shape ``at``."""
-        grids = self.mixer_grids(at)
-        mixers = tuple(m.settle(i, g) for i, (m, g) in enumerate(zip(self.mixers, grids, strict=True), 1))
+        grids = self.grids(at)
+        mixers = tuple(settled(m, i, g) for i, (m, g) in enumerate(zip(self.mixers, grids, strict=True), 1))
         update: dict[str, Any] = {"mixers": mixers}
         if self._own_mixers:
             stages = [(path, int(path.split(".")[1]), mixer) for path, mixer in self._own_mixers]
-            update["blocks"] = tuple((path, mixer.settle(i + 1, grids[i])) for path, i, mixer in stages)
+            update["blocks"] = tuple((path, settled(mixer, i + 1, grids[i])) for path, i, mixer in stages)
         return self.model_copy(update=update)
 
     def drop_path_rates(self) -> list[float]:
@@ -119,7 +126,44 @@ class Family(Operator):
         return {"family": self.notation, **fields}
 
 
+class _Trunk:
+    """A family as far as its stem and stages are concerned: equal to others that differ in their classes only."""
+
+    __slots__ = ("family", "hashed", "said")
+
+    def __init__(self, family: Family) -> None:
+        said = family.__dict__.copy()
+        for name in OF_THE_HEAD:
+            said.pop(name, None)
+        self.family, self.said = family, said
+        self.hashed = hash((type(family), *said.values()))
+
+    def __hash__(self) -> int:
+        return self.hashed
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Trunk) and type(self.family) is type(other.family) and self.said == other.said
+
+
+@lru_cache(maxsize=2048)
+def settled(mixer: Mixer, stage: int, at: Grid) -> Mixer:
+    """A mixer told its stage and grid: one value for all networks that have it there, so that equal is identical."""
+    return mixer.settle(stage, at)
+
+
+@lru_cache(maxsize=512)
+def _grids(trunk: _Trunk, at: Grid) -> tuple[Grid, ...]:
+    return trunk.family.mixer_grids(at)
+
+
+@lru_cache(maxsize=512)
+def _trunk(trunk: _Trunk) -> tuple[Layer, Sequence]:
+    """Stem and stages; networks that differ only behind them share them, and what is known about them."""
+    return trunk.family.stem(), Sequence(trunk.family.stages())
+
+
 @lru_cache(maxsize=16)
 def _parts(family: Family, at: Grid) -> Parts:
     """Stem, stages and head; kept, because every verb asks the network at hand for them, and asks again."""
-    return chain({"stem": family.stem(), "stages": Sequence(family.stages()), "head": family.classifier()}, at)
+    stem, stages = _trunk(_Trunk(family))
+    return chain({"stem": stem, "stages": stages, "head": family.classifier()}, at)

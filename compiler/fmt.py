@@ -6,6 +6,7 @@ Only the characters concerned are changed; the text is never printed anew from i
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from pydantic import BaseModel
@@ -62,8 +63,15 @@ def notation(document: Document, family: type[BaseModel], stages: int) -> Iterat
 
 def plan(kind: PerStage[Any], value: object, stages: int) -> str | None:
     """Operators of all stages as the shortest notation that says no more and no less than ``value``."""
+    return _plan_of_text(kind, value, stages) if isinstance(value, str) else _plan(kind, value, stages)
+
+
+def _plan(kind: PerStage[Any], value: object, stages: int) -> str | None:
     told = [_told(kind.registry, item) for item in kind.spread(value, stages)]
     return show_plan([call for call in told if call]) if all(told) else None
+
+
+_plan_of_text = lru_cache(maxsize=1024)(_plan)
 
 
 def single(kind: Registry[Any], value: object) -> str | None:
@@ -104,6 +112,8 @@ def _place(document: Document, path: Path) -> Span | None:
 
 def layout(document: Document) -> list[tuple[str, tuple[Edit, ...]]]:
     """Loose white space: what it is, and its removal. The inside of texts of several lines is left alone."""
+    if _is_tidy(document.text):
+        return []
     lines = split_lines(document.text.removeprefix(BOM))
     inside = {
         line for span in document.spans.values() if span.end_line > span.line for line in _text_lines(document, span)
@@ -118,6 +128,11 @@ def layout(document: Document) -> list[tuple[str, tuple[Edit, ...]]]:
         ends = (Edit(Span(number, len(bare(line)) + 1, number + 1, 1), "\n") for number, line in returns)
         found.append((WINDOWS, tuple(ends)))
     return found + _end(lines, inside)
+
+
+def _is_tidy(text: str) -> bool:
+    """Whether there is no loose white space at all, as in most texts; quick."""
+    return not any(loose in text for loose in ("\r", " \n", "\t\n")) and text.rstrip() + "\n" == text
 
 
 def _text_lines(document: Document, span: Span) -> range:

@@ -35,9 +35,14 @@ class Operator(BaseModel, Layer):
     A field's alias is the paper's letter (``b``), its name says what it is (``base_kernels``); both are accepted.
     """
 
+    __slots__ = ("_hashed",)
+
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, validate_by_name=True, validate_by_alias=True, defer_build=True
     )
+
+    if TYPE_CHECKING:
+        _hashed: int
 
     notation: ClassVar[str]
     """The name as the paper writes it; equal to the file's name but for case."""
@@ -47,7 +52,12 @@ class Operator(BaseModel, Layer):
         return self is other or (type(self) is type(other) and self.__dict__ == other.__dict__)
 
     def __hash__(self) -> int:
-        return hash((type(self), *self.__dict__.values()))
+        # kept: every memory of mixers, blocks and networks asks for it
+        try:
+            return self._hashed
+        except AttributeError:
+            object.__setattr__(self, "_hashed", hash((type(self), *self.__dict__.values())))
+            return self._hashed
 
     def settle(self, stage: int, at: Grid) -> Self:
         """The same operator with every default filled that depends on its stage (from 1) and grid."""

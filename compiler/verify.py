@@ -47,17 +47,17 @@ def _is_sound(layer: Layer, at: Grid) -> bool:
         return False
     for _ in _fits(layer, at):
         return False
-    sequence = isinstance(layer, Sequence)
+    comes_again = isinstance(layer, Sequence | Family)
     for part in layer.parts(at).values():
         stands = place(part, at)
-        known = sequence or isinstance(stands.layer, Operator)
+        known = comes_again or isinstance(stands.layer, Operator)
         if not (_is_known_sound if known else _is_sound)(stands.layer, stands.at):
             return False
     return True
 
 
 _is_known_sound = lru_cache(maxsize=8192)(_is_sound)
-"""For blocks and operators, which come again in other stages and other networks."""
+"""For stems, stages, blocks and operators, which come again in other stages and other networks."""
 
 
 @dataclass(frozen=True, slots=True)

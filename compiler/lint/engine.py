@@ -96,8 +96,9 @@ def _judged(file: File) -> list[Problem]:
 
 
 def _checked(file: File) -> Iterable[Problem]:
+    selects, source = file.config.selects, file.source
     for rule in checks():
-        if rule.check and file.config.selects(rule.code, file.source):
+        if rule.check and selects(rule.code, source):
             yield from rule.check(file)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 
 _UNITS = {"": 0, "k": 3, "m": 6, "b": 9, "g": 9, "t": 12}
 _PRINTED = re.compile(r"\s*(\d{1,15}(?:,\d{3})*(?:\.\d{1,9})?)\s*([kKmMbBgGtT]?)\s*", re.ASCII)
@@ -28,6 +29,7 @@ class Printed:
         return scaled(exact, self.step / 10)
 
 
+@lru_cache(maxsize=1024)
 def printed(text: str) -> Printed | None:
     """The figure a paper prints, None where it is none."""
     match = _PRINTED.fullmatch(text)

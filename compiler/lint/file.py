@@ -68,14 +68,14 @@ class File:
         """The stride of every stage's output against the image."""
         return strides(self.network.family, self.network.at, self.parts) if self.network and self.parts else ()
 
-    @property
+    @cached_property
     def mixers(self) -> list[tuple[int, Mixer, Grid]]:
         """Every stage, counted from 0, with its mixer and where that stands."""
         if self.network is None:
             return []
         family = self.network.family
         mixers: tuple[Mixer, ...] = getattr(family, "mixers", ())
-        return [*zip(count_from(), mixers, family.mixer_grids(self.network.at), strict=False)] if mixers else []
+        return [*zip(count_from(), mixers, family.grids(self.network.at), strict=False)] if mixers else []
 
     @cached_property
     def stages(self) -> int:

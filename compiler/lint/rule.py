@@ -12,7 +12,7 @@ and the sections What, Why and Example (with ``Bad::`` and ``Good::``). It may d
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from inspect import cleandoc
@@ -130,6 +130,7 @@ def _load(stem: str) -> Rule:
     )
 
 
-def checks() -> Iterator[Rule]:
+@cache
+def checks() -> tuple[Rule, ...]:
     """The rules that look for themselves."""
-    return (rule for rule in rules().values() if rule.check)
+    return tuple(rule for rule in rules().values() if rule.check)
