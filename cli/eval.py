@@ -25,9 +25,9 @@ def command(
     --crop-ratios, --images and --truncate evaluate the same weights again, once for each value.
     """
     from ..zoo.classifier import Classifier
-    from ..zoo.training.data import SETS
+    from ..zoo.training.data import open_data
 
-    held = SETS[data]()
+    held = open_data(data)
     classifier = Classifier.open(weights, held)
     network, seen = classifier.header.network, classifier.evaluate(held.splits[split])
     swept = sweep(classifier, weights, held.splits[split], crop_ratios, images, truncate)

@@ -59,9 +59,9 @@ def command(
 
 def _built_in(weights: Path, data: str, split: str, indices: list[int], top: int) -> Answers:
     from ..zoo.classifier import Classifier
-    from ..zoo.training.data import SETS
+    from ..zoo.training.data import open_data
 
-    held = SETS[data]()
+    held = open_data(data)
     chosen = held.splits[split].take(indices)  # type: ignore[index]
     said = Classifier.open(weights, held).predict(chosen.images, top)
     labels = [held.classes[label] for label in chosen.labels.tolist()]

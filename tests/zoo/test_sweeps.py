@@ -13,7 +13,7 @@ from mixspec.compiler.parse import parse
 from mixspec.compiler.resolve import resolve
 from mixspec.zoo.classifier import Classifier
 from mixspec.zoo.load import fresh
-from mixspec.zoo.tools.sweeps import RATIOS, Cropped, crops, resolutions, summary
+from mixspec.zoo.tools.sweeps import RATIOS, crops, resolutions, summary
 from mixspec.zoo.training.data import Data, Inputs
 from mixspec.zoo.training.evaluate import evaluate
 from mixspec.zoo.training.loop import Trained
@@ -36,7 +36,7 @@ def test_crop_is_the_centre_of_the_enlarged_image() -> None:
     for ratio, larger, offset in ((0.8, 20, 2), (0.875, 18, 1), (0.9, 17, 0)):
         plain = F.interpolate(images, (larger, larger), mode="bilinear", align_corners=False, antialias=True)
         cut = plain[..., offset : offset + 16, offset : offset + 16]
-        assert torch.equal(Cropped((16, 16), 1, 0.0, 1.0, ratio).resize(images), cut)
+        assert torch.equal(Inputs((16, 16), 1, 0.0, 1.0, ratio).resize(images), cut)
 
 
 def test_whole_images_are_those_of_a_plain_evaluation(classifier: Classifier, data: Data) -> None:
@@ -79,5 +79,4 @@ def test_network_of_one_size_says_so(data: Data, tmp_path: Path) -> None:
 
 
 def test_inputs_of_other_sizes_are_rectangles_too() -> None:
-    assert Cropped((8, 16), 3, 0.0, 1.0, 0.8)(torch.rand(1, 1, 8, 8)).shape == (1, 3, 8, 16)
-    assert isinstance(Cropped((8, 16), 3, 0.0, 1.0, 0.8), Inputs)
+    assert Inputs((8, 16), 3, 0.0, 1.0, 0.8)(torch.rand(1, 1, 8, 8)).shape == (1, 3, 8, 16)

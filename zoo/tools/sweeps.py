@@ -8,32 +8,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from ...compiler.errors import SpecError
 from ..classifier import Classifier
 from ..load import Image, moved
-from ..training.data import Inputs, Split
+from ..training.data import Split
 from ..training.evaluate import Evaluation, evaluate
 from ..weights import fill
 from .threshold import OUT_OF_RANGE
 
 RATIOS = (0.8, 0.825, 0.85, 0.875, 0.9, 0.925, 0.95, 0.975, 1.0)
 """The nine crop ratios of the paper."""
-
-
-@dataclass(frozen=True)
-class Cropped(Inputs):
-    """Images enlarged to the input's size over ``ratio``, rounded down, and cut to the centre, as timm does."""
-
-    ratio: float = 1.0
-
-    def resize(self, images: Tensor) -> Tensor:
-        height, width = self.size
-        larger = (int(height / self.ratio), int(width / self.ratio))
-        whole = Inputs.resize(Inputs(larger, self.channels, self.mean, self.std), images)
-        top, left = (larger[0] - height) // 2, (larger[1] - width) // 2
-        return whole[..., top : top + height, left : left + width]
 
 
 @dataclass(frozen=True)
@@ -94,5 +78,5 @@ def resolutions(
 
 
 def _cropped(classifier: Classifier, split: Split, ratio: float) -> float:
-    inputs = Cropped(**vars(classifier.inputs), ratio=ratio)
+    inputs = replace(classifier.inputs, crop=ratio)
     return evaluate(classifier.model, split, inputs, classifier.classes).top1

@@ -1,75 +1,153 @@
-"""Random changes to a batch of training images and to its labels, drawn from the generators that ``set_seed`` sets."""
+"""Random changes to training images that lie in memory, and the mixing of a batch's images with their labels."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
 
 import torch
-from timm.data.auto_augment import RandAugment, rand_augment_transform
+from timm.data.auto_augment import augment_and_mix_transform, auto_augment_transform, rand_augment_transform
 from timm.data.mixup import Mixup
 from timm.data.random_erasing import RandomErasing
 from torch import Tensor
 from torch.nn import functional as F
+from torchvision.transforms import TrivialAugmentWide
 from torchvision.transforms.functional import pil_to_tensor, to_pil_image
 
-from .data import Inputs
-from .recipe import Recipe
+from .chance import drawing, uniform
+
+if TYPE_CHECKING:
+    from ...compiler.recipe import Recipe
+    from .data.inputs import Inputs
+
+TRIVIAL = "ta_wide"
+"""TrivialAugment's name in a recipe, as torchvision's training script has it. arXiv:2103.10158."""
+Place = tuple[int, int, int]
+"""Epoch, index, copy: a Key of a data set."""
+MOVES = 5
+"""Random numbers that move one image."""
+PAINT, ERASE = 1, 2
+"""Streams of random numbers beside that of the moves."""
 
 
-@dataclass(frozen=True)
-class Augment:
-    """A batch (B, 1, h, w) with labels (B,) as a network sees it in training: input (B, C, H, W) and targets.
+def augmented(images: Tensor, keys: Sequence[Place], seed: int, inputs: Inputs, recipe: Recipe) -> Tensor:
+    """Images (B, 1 or 3, h, w) between 0 and 1 as a network sees them in training, (B, C, H, W).
 
-    Targets are classes (B,), or shares of the classes (B, classes) where images are mixed.
+    What happens to an image follows from ``seed`` and its key alone.
     """
-
-    inputs: Inputs
-    recipe: Recipe
-    rand: RandAugment | None
-    erase: RandomErasing | None
-    mix: Mixup | None
-
-    @classmethod
-    def of(cls, recipe: Recipe, inputs: Inputs, classes: int) -> Augment:
-        rand = rand_augment_transform(recipe.aa, {"img_mean": (0, 0, 0)}) if recipe.aa else None
-        erase = RandomErasing(recipe.reprob, mode="const", device="cpu") if recipe.reprob else None
-        mix = Mixup(recipe.mixup, recipe.cutmix, label_smoothing=recipe.smoothing, num_classes=classes)
-        return cls(inputs, recipe, rand, erase, mix if recipe.mixes else None)
-
-    def __call__(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        x = moved(self.inputs.resize(images), self.recipe)
-        if self.rand:
-            x = torch.stack([_painted(image, self.rand) for image in x])
-        x = self.inputs.normalise(x)
-        if self.erase:
-            x = self.erase(x)
-        return self.mix(x, labels) if self.mix else (x, labels)
+    x = inputs.resize(images)
+    if moves(recipe):
+        x = moved(x, recipe, uniform(seed, keys, MOVES))
+    if recipe.aa:
+        x = torch.stack([painted(image, recipe.aa, (seed, *key, PAINT)) for image, key in zip(x, keys, strict=True)])
+    x = inputs.normalise(x)
+    if recipe.reprob:
+        x = torch.stack([erased(image, recipe, (seed, *key, ERASE)) for image, key in zip(x, keys, strict=True)])
+    return x
 
 
-def moved(images: Tensor, recipe: Recipe) -> Tensor:
-    """Every image turned, shifted, zoomed and mirrored by chance, as the recipe allows; the border comes in black."""
-    small, large = recipe.scale
-    if not (recipe.degrees or recipe.translate or recipe.hflip or (small, large) != (1.0, 1.0)):
-        return images
-    count = len(images)
+def moves(recipe: Recipe) -> bool:
+    """Whether the recipe turns, shifts, zooms or mirrors images in memory."""
+    return bool(recipe.degrees or recipe.translate or recipe.hflip) or recipe.zoom != (1.0, 1.0)
 
-    def drawn(low: float, high: float) -> Tensor:
-        return torch.rand(count) * (high - low) + low
 
-    angle = drawn(-recipe.degrees, recipe.degrees) * (math.pi / 180)
-    zoom = 1 / drawn(small, large)
-    mirror = 1 - 2 * (torch.rand(count) < recipe.hflip).float()
+def moved(images: Tensor, recipe: Recipe, chance: Tensor) -> Tensor:
+    """Every image turned, shifted, zoomed and mirrored as the recipe allows; the border comes in black.
+
+    ``chance`` (B, 5), between 0 and 1, says how far.
+    """
+    small, large = recipe.zoom
+    angle = _between(chance[:, 0], recipe.degrees * math.pi / 180)
+    zoom = 1 / (chance[:, 1] * (large - small) + small)
+    mirror = 1 - 2 * (chance[:, 2] < recipe.hflip).float()
     cos, sin = zoom * angle.cos(), zoom * angle.sin()
     # shares of the side are half of what they are in grid_sample's coordinates, which run from -1 to 1
-    across, down = (drawn(-2 * recipe.translate, 2 * recipe.translate) for _ in range(2))
+    across, down = (_between(chance[:, index], 2 * recipe.translate) for index in (3, 4))
     rows = torch.stack((torch.stack((cos * mirror, -sin, across), 1), torch.stack((sin * mirror, cos, down), 1)), 1)
     grid = F.affine_grid(rows.to(images), list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
-def _painted(image: Tensor, change: Callable[..., object]) -> Tensor:
-    """One image (1, H, W) through a transform for coloured PIL images, and back."""
-    picture = change(to_pil_image(image).convert("RGB"))
-    return pil_to_tensor(picture.convert("L")).to(image) / 255  # type: ignore[attr-defined]
+def _between(chance: Tensor, most: float) -> Tensor:
+    """From -most to most."""
+    return (2 * chance - 1) * most
+
+
+@cache
+def policy(name: str) -> Callable[..., object]:
+    """RandAugment in timm's notation, or TrivialAugment, for coloured PIL images."""
+    if name == TRIVIAL:
+        return TrivialAugmentWide()
+    makers = {"rand": rand_augment_transform, "augmix": augment_and_mix_transform}
+    return makers.get(name.partition("-")[0], auto_augment_transform)(name, {"img_mean": (0, 0, 0)})
+
+
+def painted(image: Tensor, name: str, place: Sequence[int]) -> Tensor:
+    """One image (1 or 3, H, W) through a policy, and back."""
+    with drawing(*place):
+        picture = policy(name)(to_pil_image(image).convert("RGB"))
+    mode = "L" if len(image) == 1 else "RGB"
+    return pil_to_tensor(picture.convert(mode)).to(image) / 255  # type: ignore[attr-defined]
+
+
+def erased(image: Tensor, recipe: Recipe, place: Sequence[int]) -> Tensor:
+    """One normalised image (C, H, W) with rectangles overwritten, by chance."""
+    with drawing(*place):
+        return RandomErasing(recipe.reprob, mode=recipe.remode, max_count=recipe.recount, device="cpu")(image)
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Mixup and CutMix of a batch, and label smoothing with them. arXiv:1710.09412, arXiv:1905.04899."""
+
+    mix: Mixup
+
+    @classmethod
+    def of(cls, recipe: Recipe, classes: int) -> Mix | None:
+        """None for a recipe that mixes nothing."""
+        if not recipe.mixes:
+            return None
+        return cls(
+            Mixup(
+                recipe.mixup,
+                recipe.cutmix,
+                prob=recipe.mixup_prob,
+                switch_prob=recipe.mixup_switch_prob,
+                mode=recipe.mixup_mode,
+                label_smoothing=recipe.smoothing,
+                num_classes=classes,
+            )
+        )
+
+    def __call__(self, images: Tensor, labels: Tensor, seed: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Images (B, C, H, W) and shares of the classes (B, classes), as ``seed``, two or more numbers, draws them.
+
+        timm pairs up the images of an even batch; in an odd one, the first mixes with itself.
+        """
+        odd = len(images) % 2
+        if odd:
+            images, labels = torch.cat((images, images[:1])), torch.cat((labels, labels[:1]))
+        with drawing(*seed):
+            x, target = self.mix(images.clone(), labels)
+        return (x[:-1], target[:-1]) if odd else (x, target)
+
+
+@dataclass(frozen=True)
+class Augment:
+    """A batch (B, 1, h, w) with labels (B,) as a network sees it in training, drawn from torch's own generator."""
+
+    inputs: Inputs
+    recipe: Recipe
+    mix: Mix | None
+
+    @classmethod
+    def of(cls, recipe: Recipe, inputs: Inputs, classes: int) -> Augment:
+        return cls(inputs, recipe, Mix.of(recipe, classes))
+
+    def __call__(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        seed = int(torch.randint(2**31, ()))
+        x = augmented(images, [(0, index, 0) for index in range(len(images))], seed, self.inputs, self.recipe)
+        return self.mix(x, labels, (seed, 0)) if self.mix else (x, labels)
