@@ -23,6 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import published
+import speed
 from published import table
 
 from mixspec.compiler.families import registry as families
@@ -75,6 +76,7 @@ def operators(registry: Registry[Operator], *, with_keys: bool) -> str:
 TABLES: dict[str, Callable[[], str]] = {
     **published.TABLES,
     "mixers": lambda: operators(mixers, with_keys=True),
+    "speed": speed.tables,
     "families": lambda: operators(families, with_keys=False),
 }
 
