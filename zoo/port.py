@@ -22,7 +22,7 @@ from ..compiler.errors import Problem
 from ..compiler.lower import lower
 from ..compiler.resolve import Network
 from .atomic import replacing
-from .ports import layout
+from .ports import layout as named
 from .ports._layout import NOT_PORTED, PortError, State
 from .tensorfile import contents, infinite, read
 
@@ -54,7 +54,7 @@ def foreign(path: str | Path, key: str | None = None) -> dict[str, Tensor]:
     return state
 
 
-def ported(path: str | Path, layout_name: str, network: Network, key: str | None = None) -> Backbone:
+def ported(path: str | Path, layout: str, network: Network, key: str | None = None) -> Backbone:
     """The network with the weights of a foreign checkpoint, in evaluation mode.
 
     Raises PortError with every tensor that is missing, left over or of another shape, or is not finite.
@@ -62,7 +62,7 @@ def ported(path: str | Path, layout_name: str, network: Network, key: str | None
     state = foreign(path, key)
     model = lower(network, device="meta")
     try:
-        ours = layout(layout_name).ours(state, model.state_dict())
+        ours = named(layout).ours(state, model.state_dict())
     except PortError as error:
         raise _told(error, path) from None
     if bad := infinite(ours):
@@ -71,9 +71,9 @@ def ported(path: str | Path, layout_name: str, network: Network, key: str | None
     return model.eval()
 
 
-def unported(model: Backbone, layout_name: str, like: State) -> dict[str, Tensor]:
+def unported(model: Backbone, layout: str, like: State) -> dict[str, Tensor]:
     """The model's weights in a foreign layout; ``like`` is any state dict of that network there. Raises PortError."""
-    return layout(layout_name).theirs(model.state_dict(), like)
+    return named(layout).theirs(model.state_dict(), like)
 
 
 def write(state: State, path: Path) -> None:
