@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import register_flop_formula
 
+from . import gpu
 from .blocked import blocks_of, by_head, form_of, forward_block
 from .decomposed import aggregate_decomposed
 from .numerics import compute_dtype, empty_like_layout, unused, without_autocast
@@ -128,6 +129,11 @@ def _backward_flop(
 def _per_position(x: Tensor, maps: Tensor, window: Window) -> Tensor:
     dtype, planes = compute_dtype(x), _planes(maps, window)
     out = empty_like_layout(x, (*x.shape[:2], window.out_height, window.out_width))
+    if gpu.wanted(x):
+        from .gpu import aggregate as kernels
+
+        kernels.forward(x, kernels.stored(planes), out, window)
+        return out
     for block in blocks_of(x, planes.shape[1], window, dtype):
         forward_block(block.of(x), block.of_maps(planes).to(dtype), block.of(out), window)
     return out
@@ -143,6 +149,14 @@ def _per_position_backward(
 ) -> tuple[Tensor, Tensor]:
     dtype, planes, form = compute_dtype(x), _planes(maps, window), form_of(window, x.device)
     dx = empty_like_layout(x, tuple(x.shape)) if need_dx else unused(x)
+    if gpu.wanted(x):
+        from .gpu import aggregate as kernels
+
+        if need_dx:
+            kernels.input_gradient(dy, kernels.stored(planes), dx, window)
+        if not need_dmaps:
+            return dx, unused(maps)
+        return dx, kernels.map_gradient(x, dy, len(planes), window).to(maps.dtype).view(maps.shape)
     dplanes = maps.new_zeros(planes.shape, dtype=dtype) if need_dmaps else unused(maps)
     for block in blocks_of(x, planes.shape[1], window, dtype):
         grad = by_head(block.of(dy).to(dtype), window).contiguous()

@@ -17,9 +17,10 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import register_flop_formula
 
+from . import gpu
 from .blocked import Block, blocks_of, by_head, form_of, forward_block
 from .numerics import compute_dtype, empty_like_layout, unused, without_autocast
-from .window import Shape, aggregation_flop, check_window, window_of
+from .window import Shape, Window, aggregation_flop, check_window, window_of
 
 
 def aggregate_decomposed(
@@ -115,6 +116,11 @@ class Mixture:
 def _decomposed(x: Tensor, alpha: Tensor, bank: Tensor, position: Tensor | None, kernel: int, stride: int) -> Tensor:
     window, dtype = window_of(x, bank.shape[0] // kernel**2, kernel, stride), compute_dtype(x)
     out = empty_like_layout(x, (*x.shape[:2], window.out_height, window.out_width))
+    if gpu.wanted(x):
+        from .gpu import aggregate as kernels
+
+        kernels.forward(x, kernels.factors(alpha, bank, position, window), out, window)
+        return out
     with without_autocast(x):
         mixture = Mixture.of(alpha, bank, position, window.taps, dtype)
         for block in blocks_of(x, mixture.bank.shape[0], window, dtype):
@@ -134,6 +140,9 @@ def _decomposed_backward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     window, dtype = window_of(x, bank.shape[0] // kernel**2, kernel, stride), compute_dtype(x)
     dx = empty_like_layout(x, tuple(x.shape)) if need_dx else unused(x)
+    if gpu.wanted(x):
+        total = _by_kernels(dy, x, alpha, bank, position, window, dx if need_dx else None)
+        return (dx, *_as_given(total, alpha, bank, position))
     with without_autocast(x):
         mixture = Mixture.of(alpha, bank, position, window.taps, dtype)
         total, form = mixture.zeros(), form_of(window, x.device)
@@ -144,12 +153,29 @@ def _decomposed_backward(
                 form.input_gradient(planes, grad, block.of(dx), window)
             form.map_gradient(block.of(x), grad, planes.zero_(), window)
             part.add_gradients(planes, total.part(block))
+    return (dx, *_as_given(total, alpha, bank, position))
+
+
+def _by_kernels(
+    dy: Tensor, x: Tensor, alpha: Tensor, bank: Tensor, position: Tensor | None, window: Window, dx: Tensor | None
+) -> Mixture:
+    """The gradients of the factors from the kernels for GPUs, and that of x written to dx where it is wanted."""
+    from .gpu import aggregate as kernels
+
+    source = kernels.factors(alpha, bank, position, window)
+    if dx is not None:
+        kernels.input_gradient(dy, source, dx, window)
+    return Mixture(*kernels.factor_gradients(x, dy, source, window))
+
+
+def _as_given(total: Mixture, alpha: Tensor, bank: Tensor, position: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients in the shapes and dtypes of what they belong to; zeros where there is no position."""
+    given = bank.new_empty(bank.shape[0]) if position is None else position
     dposition = bank.new_zeros(bank.shape[0]) if total.position is None or position is None else total.position
     return (
-        dx,
         total.alpha.to(alpha.dtype).view(alpha.shape),
         total.bank.to(bank.dtype).view(bank.shape),
-        dposition.to(bank.dtype if position is None else position.dtype).view(bank.shape[0]),
+        dposition.to(given.dtype).view(bank.shape[0]),
     )
 
 

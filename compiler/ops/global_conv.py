@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import register_flop_formula
 
-from . import direct_conv, flat_fft
+from . import direct_conv, flat_fft, gpu
 from .flat_fft import Layout
 from .numerics import empty_like_layout, unused, without_autocast
 
@@ -63,6 +63,10 @@ def by_transform(x: Tensor, layout: Layout) -> bool:
 
 
 def _forward(x: Tensor, filters: Tensor, layout: Layout) -> Tensor:
+    if gpu.wanted(x) and gpu.row_is_a_tile(layout):
+        from .gpu import global_conv as kernels
+
+        return kernels.convolve(x, filters, layout)
     with without_autocast(x):
         if by_transform(x, layout):
             return flat_fft.convolve(x, filters, layout)
@@ -72,6 +76,11 @@ def _forward(x: Tensor, filters: Tensor, layout: Layout) -> Tensor:
 def _gradients(
     dy: Tensor, x: Tensor, filters: Tensor, layout: Layout, need_dx: bool, need_dfilters: bool
 ) -> tuple[Tensor, Tensor]:
+    if gpu.wanted(x) and gpu.row_is_a_tile(layout):
+        from .gpu import global_conv as kernels
+
+        dx = kernels.convolve(dy, filters, layout, transposed=True) if need_dx else unused(x)
+        return dx, kernels.filter_gradient(x, dy, filters, layout) if need_dfilters else unused(filters)
     with without_autocast(x):
         if need_dx and direct_conv.faster(layout, x.device):
             _, dfilters = flat_fft.convolve_backward(dy, x, filters, layout, False, need_dfilters)
