@@ -11,6 +11,8 @@ an underscore are helpers. ::
         networks = [resolve(load(model)) for model in models]
         ...
 
+A file that defines ``app``, a Typer with commands of its own, instead of ``command`` is a group: ``mixspec zoo list``.
+
 A command's file is imported when the command is run, and all of them for the list of commands. So torch, timm and
 everything in ``zoo`` that needs them are imported in the function's body. A body is the pipeline, cut short: it raises
 ``SpecError`` (or lets it pass) for anything wrong with the input, which becomes lines on standard error and exit
@@ -72,8 +74,10 @@ class Commands(MutableMapping[str, Any]):
 
 
 def _command(name: str) -> Any:
-    """The command out of its file."""
+    """The command, or the group of commands, out of its file."""
     module = import_module(f"{__name__}.{name.replace('-', '_')}")
+    if hasattr(module, "app"):
+        return get_command(module.app)
     app = typer.Typer(add_completion=False, context_settings=HELP)
     app.command(name)(module.command)
     return get_command(app)

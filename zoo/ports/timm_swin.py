@@ -15,5 +15,6 @@ LAYOUT = Layout(
         (r"\.norm2", ".channel.norm"),
         (r"\.mlp", ".channel.mlp"),
         (r"^norm", "head.norm"),
-    )
+    ),
+    derived=r"(relative_position_index|attn_mask)$",
 )
