@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 from urllib.parse import unquote
 
-from ....compiler.errors import SpecError
+from ....compiler.errors import Problem, SpecError
 from ....compiler.suggest import did_you_mean, nearest
 
 NO_DATA = "MX814"
@@ -57,6 +57,10 @@ class Location:
     def wrong(self, what: str, hint: str = "") -> SpecError:
         """A complaint about this data set."""
         return SpecError.of(NO_DATA, f"{self.text}: {what}", hint)
+
+    def problem(self, found: Problem) -> Problem:
+        """A complaint about an option, as one about this data set."""
+        return replace(found, source=self.text)
 
     def _read(self, name: str, kind: Callable[[str], T], default: T, words: str) -> T:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -41,8 +42,25 @@ class AnySplit(Protocol):
         """Tells splits apart: a hash of which images there are, in which order, and of their classes."""
 
 
+class Drawable(ABC):
+    """A split whose images of some numbers come as one tensor."""
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def read(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Images (B, 1, H, W) or (B, 3, H, W) between 0 and 1, and their classes (B,)."""
+
+    @abstractmethod
+    def digest(self) -> str: ...
+
+    def samples(self, inputs: Inputs, recipe: Recipe | None = None, seed: int = 0) -> TensorSamples:
+        return TensorSamples(self, inputs, recipe, seed)
+
+
 @dataclass(frozen=True)
-class Split:
+class Split(Drawable):
     """Images (N, 1, H, W) or (N, 3, H, W) between 0 and 1, all in memory, and their classes (N,)."""
 
     images: Tensor
@@ -51,15 +69,16 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def read(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
+        chosen = torch.tensor(indices, dtype=torch.long)
+        return self.images[chosen], self.labels[chosen]
+
     def take(self, indices: Sequence[int]) -> Split:
         """Some of the images. Raises SpecError for an index there is not."""
         for index in indices:
             if not 0 <= index < len(self):
                 raise SpecError.of(UNFIT, f"there is no image {index}", f"0 to {len(self) - 1}")
-        return Split(self.images[list(indices)], self.labels[list(indices)])
-
-    def samples(self, inputs: Inputs, recipe: Recipe | None = None, seed: int = 0) -> TensorSamples:
-        return TensorSamples(self, inputs, recipe, seed)
+        return Split(*self.read(indices))
 
     def digest(self) -> str:
         found = hashlib.sha256(str(tuple(self.images.shape)).encode())
@@ -70,9 +89,9 @@ class Split:
 
 @dataclass(frozen=True)
 class TensorSamples:
-    """The images of a :class:`Split` as a network reads them, a batch at once."""
+    """The images of a split as a network reads them, a batch at once."""
 
-    split: Split
+    split: Drawable
     inputs: Inputs
     recipe: Recipe | None
     seed: int
@@ -81,11 +100,11 @@ class TensorSamples:
         return len(self.split)
 
     def __getitems__(self, keys: Sequence[Key]) -> Batch:
-        indices = torch.tensor([key.index for key in keys], dtype=torch.long)
-        images, labels = self.split.images[indices], self.split.labels[indices]
+        indices = [key.index for key in keys]
+        images, labels = self.split.read(indices)
         if self.recipe is None:
-            return Batch(self.inputs(images), labels, indices)
-        return Batch(augmented(images, keys, self.seed, self.inputs, self.recipe), labels, indices)
+            return Batch(self.inputs(images), labels, torch.tensor(indices))
+        return Batch(augmented(images, keys, self.seed, self.inputs, self.recipe), labels, torch.tensor(indices))
 
 
 @dataclass(frozen=True)
@@ -94,7 +113,7 @@ class Data:
 
     name: str
     classes: tuple[str, ...]
-    splits: Mapping[SplitName, Split] = field(repr=False)
+    splits: Mapping[SplitName, AnySplit] = field(repr=False)
     mean: Shade
     std: Shade
 
@@ -102,3 +121,18 @@ class Data:
         """What a weights file should say of the data."""
         mean, std = (list(value) if isinstance(value, tuple) else value for value in (self.mean, self.std))
         return {"name": self.name, "classes": list(self.classes), "mean": mean, "std": std}
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Tells data sets apart, for the record of a training: every split's number of images and digest."""
+        splits = {name: {"images": len(split), "digest": split.digest()} for name, split in self.splits.items()}
+        return {"name": self.name, "classes": len(self.classes), "splits": splits}
+
+    def samples(self, name: SplitName, inputs: Inputs, recipe: Recipe | None = None, seed: int = 0) -> Samples:
+        """The images of a split as a network reads them: augmented as the recipe says, or plain for evaluation."""
+        return self.split(name).samples(inputs, recipe, seed)
+
+    def split(self, name: SplitName) -> AnySplit:
+        """Raises SpecError for a split the set has not."""
+        if name not in self.splits:
+            raise SpecError.of(UNFIT, f"{self.name} has no split {name!r}", f"it has {', '.join(self.splits)}")
+        return self.splits[name]
