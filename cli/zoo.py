@@ -18,7 +18,8 @@ from ..zoo.listing import Row, SortBy, Wanted, rows
 from ._options import Json
 from ._table import print_json, table
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
+HELP = {"help_option_names": ["-h", "--help"]}
+app = typer.Typer(name="zoo", add_completion=False, no_args_is_help=True, context_settings=HELP)
 
 Family = Annotated[str | None, typer.Option("--family", metavar="NAME", help="Networks of this frame.")]
 MixerName = Annotated[str | None, typer.Option("--mixer", metavar="NAME", help="Networks with this mixer in a stage.")]
@@ -31,7 +32,7 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="The name of weights, 
 
 
 @app.callback()
-def zoo() -> None:
+def command() -> None:
     """List trained weights, and show what is known of them."""
 
 
