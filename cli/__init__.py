@@ -11,7 +11,7 @@ an underscore are helpers. ::
         networks = [resolve(load(model)) for model in models]
         ...
 
-A file that also defines ``app``, a Typer with ``command`` as its callback, is a group of commands: ``mixspec zoo list``.
+A file that also defines ``app``, a Typer with ``command`` as its callback, is a group: ``mixspec zoo list``.
 
 A command's file is imported when the command is run, and all of them for the list of commands. So torch, timm and
 everything in ``zoo`` that needs them are imported in the function's body. A body is the pipeline, cut short: it raises
