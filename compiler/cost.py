@@ -8,19 +8,23 @@ from functools import lru_cache
 
 from .grid import Cost, Grid
 from .layer import Layer, place
+from .parts import Leaf
 from .resolve import Network
 
 BYTES = 4
 """Bytes of a float32."""
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=8192)
 def cost(layer: Layer, at: Grid) -> Cost:
     """The layer with all its parts, for one image."""
     total = own(layer, at)
+    before, spent = None, Cost()
     for part in layer.parts(at).values():
         stands = place(part, at)
-        total += cost(stands.layer, stands.at)
+        if stands != before:
+            spent = own(stands.layer, stands.at) if isinstance(stands.layer, Leaf) else cost(stands.layer, stands.at)
+        total, before = total + spent, stands
     return total
 
 

@@ -151,7 +151,7 @@ def settled(mixer: Mixer, stage: int, at: Grid) -> Mixer:
     return mixer.settle(stage, at)
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=2048)
 def _grids(trunk: _Trunk, at: Grid) -> tuple[Grid, ...]:
     return trunk.family.mixer_grids(at)
 

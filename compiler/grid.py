@@ -23,11 +23,11 @@ class Grid:
 
     def to(self, c: int) -> Grid:
         """The same positions with ``c`` channels."""
-        return Grid(self.h, self.w, c)
+        return self if c == self.c else Grid(self.h, self.w, c)
 
     def strided(self, stride: int) -> Grid:
         """Every ``stride``-th position, the first included: sizes are rounded up."""
-        return Grid(-(-self.h // stride), -(-self.w // stride), self.c)
+        return self if stride == 1 else Grid(-(-self.h // stride), -(-self.w // stride), self.c)
 
     def __str__(self) -> str:
         return f"{self.h}x{self.w}x{self.c}"

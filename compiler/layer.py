@@ -117,9 +117,12 @@ def place(part: Layer | On, at: Grid) -> On:
 def chain(layers: Mapping[str, Layer], at: Grid) -> dict[str, On]:
     """Layers that feed one another: each stands on what the one before gives."""
     placed: dict[str, On] = {}
+    steady = None
     for name, layer in layers.items():
         placed[name] = On(layer, at)
-        at = layer.out(at)
+        if layer is not steady:  # the layer before, where it kept the shape: it would again
+            out = layer.out(at)
+            at, steady = out, layer if out == at else None
     return placed
 
 
@@ -164,6 +167,9 @@ class Sequence(Layer):
 @lru_cache(maxsize=4096)
 def _through(layers: Sequence, at: Grid) -> Grid:
     """What comes out of the last one; stages come again in other networks."""
+    steady = None
     for layer in layers.layers:
-        at = layer.out(at)
+        if layer is not steady:
+            out = layer.out(at)
+            at, steady = out, layer if out == at else None
     return at

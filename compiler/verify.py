@@ -14,7 +14,7 @@ from .grid import Grid
 from .layer import Layer, Sequence, place
 from .mixer import Mixer
 from .operator import Operator
-from .parts import Conv, Linear, Pool
+from .parts import Conv, Leaf, Linear, Pool
 
 TOO_SMALL, NO_STRIDE, NOT_DIVIDED, TOO_LARGE = "MX201", "MX202", "MX203", "MX205"
 Owner: TypeAlias = tuple[Operator, str]
@@ -45,11 +45,15 @@ def _is_sound(layer: Layer, at: Grid) -> bool:
     """Whether nothing is wrong with a layer on this grid, nor with any of its parts."""
     for _ in layer.check(at):
         return False
-    for _ in _fits(layer, at):
-        return False
-    comes_again = isinstance(layer, Sequence | Family)
+    if isinstance(layer, Leaf):
+        return next(_fits(layer, at), None) is None
+    comes_again = isinstance(layer, (Sequence, Family))
+    before = None
     for part in layer.parts(at).values():
         stands = place(part, at)
+        if stands == before:
+            continue
+        before = stands
         known = comes_again or isinstance(stands.layer, Operator)
         if not (_is_known_sound if known else _is_sound)(stands.layer, stands.at):
             return False
@@ -101,7 +105,7 @@ def _fits(layer: Layer, at: Grid) -> Iterator[Problem]:
     if isinstance(layer, Conv) and (layer.cin % layer.groups or layer.cout % layer.groups):
         what = f"a convolution from {layer.cin} to {layer.cout} channels cannot have {layer.groups} groups"
         yield Problem(NOT_DIVIDED, what, "a number of groups that divides both")
-    elif isinstance(layer, Conv | Pool) and min(layer.out(at).h, layer.out(at).w) < 1:
+    elif isinstance(layer, (Conv, Pool)) and min(layer.out(at).h, layer.out(at).w) < 1:
         yield Problem(TOO_SMALL, f"a kernel of {layer.kernel} does not fit into a {at.h}x{at.w} map", "a larger image")
     elif isinstance(layer, Linear) and not layer.cin > 0 < layer.cout:
         yield Problem(TOO_SMALL, f"a linear map from {layer.cin} to {layer.cout} channels", "more channels")

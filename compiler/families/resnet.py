@@ -145,12 +145,17 @@ class ResNet(Family):
     def stages(self) -> tuple[Layer, ...]:
         return tuple(self._stage(index) for index in range(len(self.depths)))
 
-    def _stage(self, index: int) -> Stage:
-        """Blocks of one width; the first of them halves the map, save in the first stage."""
+    def _stage(self, index: int, most: int | None = None) -> Stage:
+        """Blocks of one width, ``most`` of them; the first of them halves the map, save in the first stage."""
         stride = 1 if index == 0 or self.variant == "e" else 2
-        rates = self.stage_rates(index)
+        rates = self.stage_rates(index)[:most]
         first = self._block(index, 0, stride, rates[0])
-        blocks = (first, *(self._block(index, number, 1, rate) for number, rate in enumerate(rates[1:], 1)))
+        made: dict[tuple[Mixer, float], Bottleneck] = {}
+        for number, rate in enumerate(rates[1:], 1):
+            said = self.mixer(index, number), rate
+            if said not in made:  # the same object where blocks are equal: what is known of one is known of all
+                made[said] = self._block(index, number, 1, rate)
+        blocks = (first, *(made[self.mixer(index, number), rate] for number, rate in enumerate(rates[1:], 1)))
         full_size = index == 0 and self.stem_kind == "small"
         downsample = self._downsample if self.variant == "e" and not full_size else None
         return Stage(downsample, Sequence(blocks))
@@ -203,8 +208,8 @@ class ResNet(Family):
     def mixer_grids(self, at: Grid) -> tuple[Grid, ...]:
         grids: list[Grid] = []
         at = self.stem().out(at)
-        for index, stage in enumerate(self.stages()):
-            at = stage.out(at)
+        for index in range(len(self.depths)):
+            at = self._stage(index, most=1).out(at)  # no other block changes the map
             grids.append(at.to(self.width << index))
         return tuple(grids)
 

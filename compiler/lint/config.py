@@ -47,26 +47,30 @@ class Config:
     def selects(self, code: str, source: str = "") -> bool:
         """Whether findings of that code in that file are wanted; the longer prefix wins."""
         if self.per_file_ignores:
-            return self._selects(code, source)
+            return self.of(source).selects(code)
         if code not in self._known:
-            self._known[code] = self._selects(code, source)
+            self._known[code] = _longest(self.select, code) > _longest(self.ignore, code)
         return self._known[code]
 
     @cached_property
     def _known(self) -> dict[str, bool]:
         return {}
 
-    def _selects(self, code: str, source: str) -> bool:
-        wanted = _longest(self.select, code)
-        ignored = max(_longest(self.ignore, code), _longest(self._ignored(source), code))
-        return wanted > ignored
-
-    def _ignored(self, source: str) -> tuple[str, ...]:
+    def of(self, source: str) -> Config:
+        """What holds for one file: the codes ignored there among the ignored, no pattern left to match."""
+        if not self.per_file_ignores:
+            return self
         names = (source, self._relative(source))
-        hits = [
-            codes for pattern, codes in self.per_file_ignores.items() if any(fnmatch(name, pattern) for name in names)
-        ]
-        return tuple(code for codes in hits for code in codes)
+        patterns = self.per_file_ignores.items()
+        hits = tuple(codes for pattern, codes in patterns if any(fnmatch(name, pattern) for name in names))
+        if hits not in self._by_hits:
+            ignore = (*self.ignore, *(code for codes in hits for code in codes))
+            self._by_hits[hits] = replace(self, ignore=ignore, per_file_ignores={})
+        return self._by_hits[hits]
+
+    @cached_property
+    def _by_hits(self) -> dict[tuple[tuple[str, ...], ...], Config]:
+        return {}
 
     def _relative(self, source: str) -> str:
         if self.folder is None:

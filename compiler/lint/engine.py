@@ -32,7 +32,8 @@ def lint(
 
     ``taken``: the files of the run so far by the names of their models; it grows.
     """
-    file, read = _readable(examine(content, source, config or Config(), {} if taken is None else taken))
+    config = (config or Config()).of(source)
+    file, read = _readable(examine(content, source, config, {} if taken is None else taken))
     if taken is not None and file.about:
         taken.setdefault(file.about.name, source)
     lines = {finding.span.line for finding in read}
