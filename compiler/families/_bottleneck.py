@@ -77,7 +77,11 @@ def _pool(side: int) -> Pool:
 
 @dataclass(frozen=True, slots=True)
 class Bottleneck(Layer):
-    """relu(x + branch(x)); ``beside`` takes the place of x where the shape changes."""
+    """relu(x + branch(x)); ``beside`` takes the place of x where the shape changes.
+
+    The branch ends in a norm that starts at zero, so that a fresh network is its shortcuts (arXiv:1706.02677, section
+    5.1): mixers that multiply predictions with their input would otherwise grow from block to block without bound.
+    """
 
     branch: Chain
     beside: Chain | None
@@ -108,7 +112,7 @@ class Bottleneck(Layer):
             "act2": Act("relu", c),
             "filter": low_pass,
             "conv3": Conv(c, cout, 1),
-            "bn3": BatchNorm(cout),
+            "bn3": BatchNorm(cout, start=0.0),
         }
         return cls(Chain.of(branch), beside, drop_path)
 

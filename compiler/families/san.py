@@ -14,7 +14,7 @@ from ..grid import Grid
 from ..head import Head
 from ..heads import registry as known_heads
 from ..heads.linear import LinearHead
-from ..init import Init, KaimingNormal
+from ..init import Init, TorchDefault
 from ..layer import Layer, Parts, Sequence, chain
 from ..mixer import Mixer
 from ..mixers import registry as known_mixers
@@ -37,10 +37,14 @@ def _mixers(stages: int) -> tuple[Mixer, ...]:
 
 
 class SAN(Family):
-    """Blocks ``x + mixer(relu(norm(x)))``; max pooling and a 1x1 convolution stand in front of every stage."""
+    """Blocks ``x + mixer(relu(norm(x)))``; max pooling and a 1x1 convolution stand in front of every stage.
+
+    Weights start as torch has them, as in the released code (github.com/hszhao/SAN): larger ones let a fresh network,
+    whose blocks multiply predictions with their input, grow without bound.
+    """
 
     notation = "san"
-    init: ClassVar[Init] = KaimingNormal()
+    init: ClassVar[Init] = TorchDefault()
 
     size: Literal[10, 15, 19] = Field(19, description="blocks of the paper's networks; sets depths")
     depths: tuple[PositiveInt, ...] = Field(
