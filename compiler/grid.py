@@ -48,6 +48,11 @@ class Cost:
     fft_flops: int = 0
     activation_bytes: int = 0
 
+    @property
+    def numbers(self) -> tuple[int, int, int, int, int]:
+        """The fields in order."""
+        return self.params, self.params_trainable, self.macs, self.fft_flops, self.activation_bytes
+
     def __add__(self, other: Cost) -> Cost:
         return Cost(
             self.params + other.params,

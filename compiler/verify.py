@@ -41,12 +41,16 @@ def verify(family: Family, at: Grid) -> Iterator[tuple[Problem, Layer]]:
     yield from _verify(_Walk(family), family, at, "", (family, ""))
 
 
+_FITTED = (Conv, Linear, Pool)
+"""Leaves that something can be wrong with."""
+
+
 def _is_sound(layer: Layer, at: Grid) -> bool:
     """Whether nothing is wrong with a layer on this grid, nor with any of its parts."""
+    if isinstance(layer, Leaf):
+        return not isinstance(layer, _FITTED) or next(_fits(layer, at), None) is None
     for _ in layer.check(at):
         return False
-    if isinstance(layer, Leaf):
-        return next(_fits(layer, at), None) is None
     comes_again = isinstance(layer, (Sequence, Family))
     before = None
     for part in layer.parts(at).values():
