@@ -1,0 +1,49 @@
+"""huggingface_hub pointed at the Hub on loopback, with an empty cache, and without its waiting times."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from huggingface_hub import constants, file_download
+from huggingface_hub.utils import _http, close_session, disable_progress_bars, enable_progress_bars
+
+from .hub_server import TOKEN, Hub
+
+
+@contextmanager
+def client(hub: Hub, cache: Path, token: str | None = TOKEN) -> Iterator[pytest.MonkeyPatch]:
+    """The settings that the environment would make at import, for as long as this lasts."""
+    with pytest.MonkeyPatch.context() as patch:
+        settings = {
+            "ENDPOINT": hub.url,
+            "HUGGINGFACE_CO_URL_TEMPLATE": hub.url + "/{repo_id}/resolve/{revision}/{filename}",
+            "HF_HUB_CACHE": str(cache),
+            "HF_HUB_OFFLINE": False,
+            "HF_HUB_DISABLE_XET": True,
+            "HF_TOKEN_PATH": str(cache / "no token"),
+        }
+        for name, value in settings.items():
+            patch.setattr(constants, name, value)
+        patch.delenv("HF_TOKEN", raising=False)
+        if token:
+            patch.setenv("HF_TOKEN", token)
+        unhurried = SimpleNamespace(sleep=lambda seconds: None, time=time.time)
+        patch.setattr(_http, "time", unhurried)
+        patch.setattr(file_download, "time", unhurried)
+        disable_progress_bars()
+        try:
+            yield patch
+        finally:
+            close_session()
+            enable_progress_bars()
+
+
+def files(folder: Path) -> list[str]:
+    """What is in a cache, apart from locks and the tag that tells backups to skip it."""
+    found = (path.relative_to(folder) for path in folder.rglob("*") if not path.is_dir())
+    return sorted(str(path) for path in found if path.parts[0] != ".locks" and path.name != "CACHEDIR.TAG")

@@ -1,0 +1,176 @@
+"""Pulling and pushing, against a Hub on loopback that speaks the protocol over real HTTP."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from huggingface_hub import constants
+from typer.testing import CliRunner
+
+import mixspec
+from mixspec.cli import app
+from mixspec.compiler.resolve import Network
+from mixspec.zoo.hub import Address, HubError, is_remote, local, pull
+from mixspec.zoo.load import fresh
+from mixspec.zoo.weights import save
+
+from .hub_client import client, files
+from .hub_server import SIGNATURE, TOKEN, Hub
+
+REPO = "org/tiny"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Hub]:
+    hub = Hub()
+    yield hub
+    hub.close()
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def hub(server: Hub, cache: Path) -> Iterator[Hub]:
+    server.reset()
+    with client(server, cache):
+        yield server
+
+
+@pytest.fixture(scope="module")
+def weights(tiny: Network, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    data = {"name": "digits", "classes": [str(digit) for digit in range(10)], "mean": [0.3], "std": [0.4]}
+    save(fresh(tiny, 1), path, metrics={"val_top1": 51.5, "epoch": 2}, recipe={"epochs": 2}, data=data)
+    return path
+
+
+def run(*words: object) -> tuple[int, str]:
+    done = CliRunner().invoke(app, [*map(str, words)])
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return done.exit_code, done.output
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("hf://org/name", Address("org/name")),
+        ("hf:/org/name", Address("org/name")),  # as a path has it
+        ("hf://org/name@v1.0", Address("org/name", "v1.0")),
+        ("hf://org/name@refs/pr/3", Address("org/name", "refs/pr/3")),
+        ("hf://org/name@main/sub/a.safetensors", Address("org/name", "main", "sub/a.safetensors")),
+        ("hf://models/org/name/b.safetensors", Address("org/name", "main", "b.safetensors")),
+    ],
+)
+def test_addresses(url: str, address: Address) -> None:
+    assert is_remote(url) and is_remote(Path(url))
+    assert Address.parse(url) == Address.parse(str(address)) == address
+
+
+@pytest.mark.parametrize("url", ["hf://", "hf://name", "hf://datasets/org/name", "hf://org/name@", "hf://a b/c"])
+def test_what_is_no_address_gives_one_line(url: str) -> None:
+    with pytest.raises(HubError, match=r"MX831 .*hf://org/name@revision") as caught:
+        local(url)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_paths_stay_paths() -> None:
+    assert local("a.safetensors") == local(Path("a.safetensors")) == Path("a.safetensors")
+
+
+def test_weights_come_from_the_hub(hub: Hub, weights: Path, cache: Path) -> None:
+    commit = hub.put(REPO, {"model.safetensors": weights.read_bytes()})
+    held = pull(Address(REPO))
+    content = weights.read_bytes()
+    assert held.path.read_bytes() == content
+    assert (held.commit, held.size, held.sha256) == (commit, len(content), hashlib.sha256(content).hexdigest())
+    assert held.path.is_symlink() and held.path.is_relative_to(cache)
+    x = torch.randn(2, 1, 8, 8)
+    assert torch.equal(mixspec.load(local(f"hf://{REPO}"))(x), mixspec.load(weights)(x))
+
+
+def test_no_token_leaves_the_hub_s_own_host(hub: Hub, weights: Path) -> None:
+    hub.put(REPO, {"model.safetensors": weights.read_bytes()})
+    hub.repos[REPO].private = True
+    pull(Address(REPO))
+    by_host = {seen.path.split("/")[1]: seen.headers.get("authorization") for seen in hub.requests}
+    assert by_host == {"org": f"Bearer {TOKEN}", "storage": None}
+
+
+def test_second_pull_downloads_nothing(hub: Hub, weights: Path) -> None:
+    commit = hub.put(REPO, {"model.safetensors": weights.read_bytes()})
+    first = pull(Address(REPO))
+    hub.requests.clear()
+    assert pull(Address(REPO)) == first
+    assert [seen.method for seen in hub.requests] == ["HEAD"]
+    assert pull(Address(REPO, commit)).path == first.path  # a commit does not change, so nobody is asked
+    assert len(hub.requests) == 1
+
+
+def test_revisions(hub: Hub, weights: Path, tiny: Network, tmp_path: Path) -> None:
+    old = hub.put(REPO, {"model.safetensors": weights.read_bytes()})
+    hub.repos[REPO].refs["v1"] = old
+    save(fresh(tiny, 2), tmp_path / "new.safetensors")
+    hub.put(REPO, {"model.safetensors": (tmp_path / "new.safetensors").read_bytes()})
+    assert local(f"hf://{REPO}@v1").read_bytes() == weights.read_bytes() == local(f"hf://{REPO}@{old}").read_bytes()
+    assert local(f"hf://{REPO}").read_bytes() == (tmp_path / "new.safetensors").read_bytes()
+
+
+def test_offline_the_cache_answers(hub: Hub, weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub.put(REPO, {"model.safetensors": weights.read_bytes()})
+    held = pull(Address(REPO))
+    hub.requests.clear()
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert pull(Address(REPO)) == held
+    with pytest.raises(HubError, match=r"MX833 hf://org/tiny@v2: not in the cache, and HF_HUB_OFFLINE is set"):
+        local(f"hf://{REPO}@v2")
+    assert not hub.requests
+
+
+def test_without_links_in_the_cache(hub: Hub, weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_SYMLINKS", True)
+    hub.put(REPO, {"model.safetensors": weights.read_bytes()})
+    held = pull(Address(REPO))
+    assert not held.path.is_symlink() and held.path.read_bytes() == weights.read_bytes()
+    held.path.write_bytes(b"x" + weights.read_bytes()[1:])
+    with pytest.raises(HubError, match="MX834"):
+        pull(Address(REPO))
+    assert pull(Address(REPO)) == held
+
+
+def test_small_files_have_git_s_digest(hub: Hub) -> None:
+    hub.put(REPO, {"config.json": b"{}"})
+    assert pull(Address(REPO, file="config.json")).sha256 == hashlib.sha256(b"{}").hexdigest()
+
+
+def test_a_file_damaged_in_the_cache_is_taken_out_of_it(hub: Hub, weights: Path, cache: Path) -> None:
+    hub.put(REPO, {"model.safetensors": weights.read_bytes()})
+    blob = pull(Address(REPO)).path.resolve()
+    content = bytearray(blob.read_bytes())
+    content[-1] ^= 1
+    blob.write_bytes(content)
+    with pytest.raises(HubError, match=r"MX834 hf://org/tiny: sha256 \w{12} was announced, \w{12} came \(nothing was"):
+        local(f"hf://{REPO}")
+    assert not [name for name in files(cache) if "refs" not in name]
+    assert local(f"hf://{REPO}").read_bytes() == weights.read_bytes()
+
+
+def test_a_pickle_from_the_hub_is_not_opened(hub: Hub) -> None:
+    hub.put(REPO, {"model.safetensors": pickle.dumps({"a": 1})})
+    with pytest.raises(mixspec.zoo.weights.WeightsError, match="MX801 a pickle"):
+        mixspec.load(local(f"hf://{REPO}"))
+
+
+def test_messages_hold_no_secrets(hub: Hub, capfd: pytest.CaptureFixture[str]) -> None:
+    from mixspec.zoo.huberrors import redacted
+
+    secret = f"asked {hub.url}/x?{SIGNATURE} with Bearer {TOKEN} for https://user:pass@mirror.org/a and hf_abcdefgh123"
+    said = redacted(secret)
+    assert not any(word in said for word in (TOKEN, SIGNATURE, "user:pass", "hf_abcdefgh123"))
