@@ -10,7 +10,12 @@ import typer
 DataName = Literal["digits"]
 SplitName = Literal["train", "val", "test"]
 
-Weights = Annotated[Path, typer.Argument(metavar="WEIGHTS", help="A .safetensors file that mixspec wrote.")]
+Weights = Annotated[
+    Path,
+    typer.Argument(
+        metavar="WEIGHTS", help="A .safetensors file that mixspec wrote, a name in the zoo, or hf://org/name."
+    ),
+]
 DataSet = Annotated[DataName, typer.Option("--data", help="The images; digits are built in.")]
 Part = Annotated[SplitName, typer.Option("--split", help="Which part of the images.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="Start of all random numbers.")]

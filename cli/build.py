@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 
 Save = Annotated[Path | None, typer.Option("--save", metavar="FILE", help="Write the weights to this file.")]
 Pretrained = Annotated[
-    Path | None,
-    typer.Option("--pretrained", metavar="FILE", help="Take the weights of this file instead of fresh ones."),
+    bool, typer.Option("--pretrained", help="Take the zoo's weights of the network: see mixspec zoo.")
+]
+WeightsName = Annotated[
+    str | None,
+    typer.Option("--weights", metavar="WEIGHTS", help="Take these weights: a file, a name in the zoo, hf://org/name."),
 ]
 Resample = Annotated[
     Literal["coverage", "official"] | None,
@@ -41,7 +44,8 @@ Freeze = Annotated[
 def command(
     model: Model,
     save: Save = None,
-    pretrained: Pretrained = None,
+    pretrained: Pretrained = False,
+    weights: WeightsName = None,
     seed: Seed = 0,
     image: Image = None,
     classes: Classes = None,
@@ -51,17 +55,21 @@ def command(
 ) -> None:
     """Build a network as a torch module and list its modules.
 
-    Fresh weights follow from the seed. With --save they go into one safetensors file, which carries the spec.
+    Fresh weights follow from the seed; --pretrained fetches trained ones, once. With --save they go into one
+    safetensors file, which carries the spec.
     """
     if freeze and save:
         raise typer.BadParameter("a frozen network has no weights of its spec to save", param_hint="--freeze")
+    if pretrained and weights:
+        raise typer.BadParameter("the zoo's weights, or others: one of the two", param_hint="--pretrained, --weights")
     from ..zoo.load import build
     from ..zoo.weights import network_of
     from ..zoo.weights import save as write
 
-    if resample and not pretrained:
-        raise typer.BadParameter("there are no weights to resample: --pretrained FILE", param_hint="--resample")
-    made = build(model, pretrained=pretrained or False, seed=seed, image=image, classes=classes, resample=resample)
+    trained = pretrained or weights or False
+    if resample and not trained:
+        raise typer.BadParameter("there are no weights to resample: --weights FILE", param_hint="--resample")
+    made = build(model, pretrained=trained, seed=seed, image=image, classes=classes, resample=resample)
     if save:
         write(made, save)
     if freeze:

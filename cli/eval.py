@@ -25,8 +25,10 @@ def command(
     --crop-ratios, --images and --truncate evaluate the same weights again, once for each value.
     """
     from ..zoo.classifier import Classifier
+    from ..zoo.pretrained import weights_file
     from ..zoo.training.data import open_data
 
+    weights = weights_file(weights)
     held = open_data(data)
     classifier = Classifier.open(weights, held)
     network, seen = classifier.header.network, classifier.evaluate(held.splits[split])

@@ -24,9 +24,10 @@ def command(weights: Weights, threshold: Threshold = 0.05, json: Json = False) -
     For CADA, CADAsp, DA and DAsp: the mean magnitude of the correlation among the base kernels of a head, and with the
     position kernel. For Hpx: the diameter of the learnt window in taps, and over the side of the map.
     """
+    from ..zoo.pretrained import weights_file
     from ..zoo.weights import load
 
-    model = load(weights)
+    model = load(weights_file(weights))
     found = {"correlation": _correlations(model), "kernel_size": _kernel_sizes(model, threshold)}
     if not any(found.values()):
         _nothing(model)

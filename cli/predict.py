@@ -43,7 +43,9 @@ def command(
     if (index is None) != (data is None):
         raise typer.BadParameter("--data and --index go together")
     from ..zoo.classifier import Classifier
+    from ..zoo.pretrained import weights_file
 
+    weights = weights_file(weights)
     if data:
         answers = _built_in(weights, data, split, _numbers(index or ""), top)
     else:

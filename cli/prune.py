@@ -40,9 +40,11 @@ def command(
     written spec and its weights are smaller. In networks with Gabor convolutions slices go: amplitudes become zero.
     """
     from ..zoo.classifier import Classifier
+    from ..zoo.pretrained import weights_file
     from ..zoo.tools.prune import Pruned
     from ..zoo.training.data import SETS
 
+    weights = weights_file(weights)
     images = SETS[data]()
     classifier, part = Classifier.open(weights, images), images.splits[split]
     done = _pruned(classifier, part, budget)

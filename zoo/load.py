@@ -15,12 +15,13 @@ from ..compiler.checked import changed
 from ..compiler.lower import lower
 from ..compiler.parse import Spec
 from ..compiler.resolve import Network, placed, resolve
+from . import entries
+from .entries import Entry
+from .pretrained import weights_file
 from .resample import Reach, filled
 from .weights import WRONG_TENSORS, Header, WeightsError, disagreements, fill, header, load
 
 __all__ = ["build", "load", "network"]
-
-NONE_PUBLISHED = "MX806"
 
 Image = int | tuple[int, int]
 
@@ -38,17 +39,18 @@ def build(
 ) -> Backbone:
     """The network of a shipped name or a spec file, as a module in training mode.
 
-    Fresh weights follow from ``seed`` alone, on every device. ``pretrained`` names a weights file; then ``image``
-    moves the trained network to another size, and another number of ``classes`` gives it a fresh classifier.
-    ``resample`` interpolates what has a size, so that the weights fit the spec as it is for images of that size.
+    Fresh weights follow from ``seed`` alone, on every device. ``pretrained`` asks for the weights that the zoo has of
+    the network, or names others: a file, an entry of the zoo, an address on the Hub. Then ``image`` moves the trained
+    network to another size, and another number of ``classes`` gives it a fresh classifier. ``resample`` interpolates
+    what has a size, so that the weights fit the spec as it is for images of that size.
     Raises SpecError for a wrong spec, WeightsError for a wrong file.
     """
     if pretrained is True:
-        hint = "name a weights file: pretrained='best.safetensors'"
-        raise WeightsError.of(NONE_PUBLISHED, f"no published weights of {name_or_path} yet", hint)
+        entry = _entry(name_or_path)
+        name_or_path, pretrained = (entry.spec if str(name_or_path) == entry.name else name_or_path), entry.name
     if not pretrained:
         return fresh(network(name_or_path, image=image, classes=classes, in_chans=in_chans), seed, device)
-    file = Path(pretrained)
+    file = weights_file(pretrained)
     held = header(file)
     trained = held.network
     if resample:
@@ -59,6 +61,14 @@ def build(
         what = f"{file} holds another network than {name_or_path}"
         raise WeightsError.of(WRONG_TENSORS, what, _differences(stated, held))
     return _with_classes(fill(moved(held, image, file), file, device), classes, seed)
+
+
+def _entry(name_or_path: str | Path) -> Entry:
+    """The zoo's weights for a spec, or those of that name. Raises SpecError."""
+    name = str(name_or_path)
+    if any(entry.name == name for entry in entries.every()):
+        return entries.of(name)
+    return entries.of(spec_of(name).about.name)
 
 
 def _with_classes(model: Backbone, classes: int | None, seed: int) -> Backbone:

@@ -53,7 +53,7 @@ def test_pretrained_with_another_classifier(tmp_path: Path) -> None:
     first, second = str(tmp_path / "a.safetensors"), str(tmp_path / "b.safetensors")
     assert run(app, ["build", "digits_dw", "--save", first]).exit_code == 0
     result = run(
-        app, ["build", "digits_dw", "--pretrained", first, "--classes", "3", "--image", "32", "--save", second]
+        app, ["build", "digits_dw", "--weights", first, "--classes", "3", "--image", "32", "--save", second]
     )
     assert result.exit_code == 0
     network = header(second).network
@@ -65,8 +65,8 @@ def test_wrong_input_gives_one_line(tmp_path: Path) -> None:
     run(app, ["build", "digits_dw", "--save", saved])
     for words, said in (
         (["digit_dw"], "did you mean digits_dw"),
-        (["digits_dw", "--pretrained", str(tmp_path / "none")], "no such file"),
-        (["digits_cadasp", "--pretrained", saved], "another network than digits_cadasp"),
+        (["digits_dw", "--weights", str(tmp_path / "none")], "no such file"),
+        (["digits_cadasp", "--weights", saved], "another network than digits_cadasp"),
         (["digits_dw", "--save", str(tmp_path / "none" / "a.safetensors")], "no such file"),
         (["digits_dw", "--save", str(tmp_path)], "directory"),
     ):

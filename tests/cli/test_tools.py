@@ -132,7 +132,7 @@ def test_lists_of_numbers(text: str, expected: list[float]) -> None:
 
 def test_build_resamples(files: dict[str, str], tmp_path: Path) -> None:
     spec, large = files["hpx"].replace(".safetensors", ".yaml"), str(tmp_path / "large.safetensors")
-    words = ["build", spec, "--pretrained", files["hpx"], "--image", "16", "--save", large]
+    words = ["build", spec, "--weights", files["hpx"], "--image", "16", "--save", large]
     assert run(app, [*words, "--resample", "coverage"]).exit_code == 0
     assert header(large).tensors["stages.0.blocks.0.mixer.positions"] == "(1, 32, 31, 31)"
     assert run(app, words).exit_code == 0
@@ -148,7 +148,7 @@ def test_wrong_input_gives_one_line(files: dict[str, str], tmp_path: Path) -> No
     assert "MX822 a crop ratio of 1.5" in complaint("eval", files["none"], "--crop-ratios", "1.5")
     assert "no such file" in complaint("prune", str(tmp_path / "none.safetensors"))
     spec = files["cada"].replace(".safetensors", ".yaml")
-    assert "holds another network" in complaint("build", spec, "--pretrained", files["hpx"], "--resample", "coverage")
+    assert "holds another network" in complaint("build", spec, "--weights", files["hpx"], "--resample", "coverage")
 
 
 @pytest.mark.parametrize("text", ["", "a", "1:2", "1:0:0.1", "0:1:0", "0:1:1e-9", "1,2:3", "nan"])

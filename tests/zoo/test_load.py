@@ -47,8 +47,8 @@ def test_wrong_replacements_are_complaints(wrong: dict[str, int]) -> None:
 def test_unknown_name_is_a_complaint() -> None:
     with pytest.raises(SpecError, match="did you mean digits_dw"):
         build("digit_dw")
-    with pytest.raises(WeightsError, match="no published weights"):
-        build("digits_dw", pretrained=True)
+    with pytest.raises(SpecError, match="no published weights of hpxformer_s12"):
+        build("hpxformer_s12", pretrained=True)
 
 
 def test_pretrained_weights(spec: Path, trained: Trained) -> None:
