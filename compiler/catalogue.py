@@ -15,13 +15,14 @@ from .suggest import did_you_mean, nearest
 
 FOLDER = Path(__file__).parents[1] / "specs"
 STDIN = "-"
+OTHERS = ("recipes", "sweeps")
 
 
 @cache
 def _shipped() -> dict[str, Path]:
-    """Every shipped spec by its name, which is its file's. Recipes are no models."""
+    """Every shipped spec by its name, which is its file's. Recipes and sweeps are no models."""
     files = sorted(FOLDER.glob("*/**/*.yaml"), key=lambda file: file.stem)
-    return {file.stem: file for file in files if file.relative_to(FOLDER).parts[0] != "recipes"}
+    return {file.stem: file for file in files if file.relative_to(FOLDER).parts[0] not in OTHERS}
 
 
 def names() -> list[str]:

@@ -1,0 +1,50 @@
+"""The runs of a sweep on several processes or machines, through submitit: on this one, or on a Slurm cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ...compiler.errors import SpecError
+from .runs import share
+
+NO_ENGINE, FAILED = "MX844", "MX845"
+JOBS = "jobs"
+"""Folder of the workers' logs, beside the runs."""
+
+
+def started(plan_file: str, folder: Path, workers: int, cluster: str, settings: Mapping[str, Any]) -> list[Any]:
+    """Start ``workers`` jobs, each with its share of the runs, and return them without waiting.
+
+    ``cluster`` is `local` or `slurm`; ``settings`` are submitit's (`timeout_min`, `slurm_partition`, `gpus_per_node`).
+    Raises SpecError where submitit or the cluster is missing, or a setting is unknown.
+    """
+    try:
+        import submitit
+    except ModuleNotFoundError:
+        raise SpecError.of(NO_ENGINE, "several workers need submitit", "pip install 'mixspec[train]'") from None
+    try:
+        executor = submitit.AutoExecutor(folder=folder / JOBS, cluster=cluster)
+        executor.update_parameters(**settings)
+    except (RuntimeError, NameError, ValueError) as error:
+        raise SpecError.of(NO_ENGINE, f"{cluster} cannot be used: {str(error).splitlines()[0]}") from None
+    numbers = range(workers)
+    return list(executor.map_array(share, [plan_file] * workers, [folder] * workers, numbers, [workers] * workers))
+
+
+def finished(jobs: list[Any]) -> int:
+    """Wait for all jobs; how many runs they made. Raises SpecError that names the logs of a worker that failed."""
+    made, failed = 0, []
+    for job in jobs:
+        if error := job.exception():
+            failed.append((job, str(error).strip().splitlines()[-1]))
+        else:
+            made += job.result()
+    if failed:
+        job, reason = failed[0]
+        what = f"{len(failed)} of {len(jobs)} workers failed, the first with: {reason}"
+        raise SpecError.of(
+            FAILED, what, f"its log is {job.paths.stderr}; the finished runs stay, run again for the rest"
+        )
+    return made
