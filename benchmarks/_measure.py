@@ -170,5 +170,6 @@ def agree(ours: Any, theirs: Any, tolerance: float = 1e-4) -> None:
 
 
 def environment() -> dict[str, str]:
-    """Of every process that measures."""
-    return {**os.environ, **ENVIRONMENT}
+    """Of every process that measures. All Python is compiled once, as installers do with what they install."""
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**inherited, **ENVIRONMENT}

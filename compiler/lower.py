@@ -41,7 +41,8 @@ def lower_layer(
         module = module.to(dtype)
     if torch.device(device).type == "meta":
         return module
-    module.to_empty(device=device)
+    # as `to_empty` does, whose `empty_like` goes through a decomposition for tensors on meta, and loads SymPy for it
+    module._apply(lambda tensor: torch.empty(tensor.shape, dtype=tensor.dtype, device=device))
     initialise(module, layer, at, init or TorchDefault())
     return module
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
+from typing import Any, TypeVar, cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+M = TypeVar("M", bound=nn.Module)
 
 
 class Pointwise(nn.Linear):
@@ -113,6 +119,25 @@ def convolution(
     module.weight = nn.Parameter(weight.contiguous(), requires_grad=False)
     module.bias = None if bias is None else nn.Parameter(bias, requires_grad=False)
     return module
+
+
+def unfilled(cls: type[M]) -> Callable[..., M]:
+    """The constructor of one of torch's modules on meta without its weights' initialisation, which the tree does.
+
+    On meta it would change nothing, and cost as much as all the rest.
+    """
+
+    def make(*arguments: Any, **settings: Any) -> M:
+        module = _bare(cls)(*arguments, device="meta", **settings)
+        module.__class__ = cls
+        return module
+
+    return make
+
+
+@cache
+def _bare(cls: type[M]) -> type[M]:
+    return cast(type[M], type(cls.__name__, (cls,), {"reset_parameters": lambda self: None}))
 
 
 def activation(kind: str) -> nn.Module:

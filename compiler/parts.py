@@ -73,9 +73,10 @@ class Conv(Leaf):
     def module(self, at: Grid, children: Modules) -> nn.Module:
         from torch import nn
 
-        return nn.Conv2d(
-            self.cin, self.cout, self.sides, self.stride, self.pads, groups=self.groups, bias=self.bias, device="meta"
-        )
+        from .modules import unfilled
+
+        make = unfilled(nn.Conv2d)
+        return make(self.cin, self.cout, self.sides, self.stride, self.pads, groups=self.groups, bias=self.bias)
 
     def initialise(self, module: Any, default: Init) -> None:
         _fill(module, self.init or default)
@@ -104,9 +105,9 @@ class Linear(Leaf):
         return 0 if self.shared_input else at.pixels * self.cin
 
     def module(self, at: Grid, children: Modules) -> nn.Module:
-        from .modules import Pointwise
+        from .modules import Pointwise, unfilled
 
-        return Pointwise(self.cin, self.cout, self.bias, device="meta")
+        return unfilled(Pointwise)(self.cin, self.cout, self.bias)
 
     def initialise(self, module: Any, default: Init) -> None:
         _fill(module, self.init or default)
@@ -133,7 +134,9 @@ class BatchNorm(Leaf):
     def module(self, at: Grid, children: Modules) -> nn.Module:
         from torch import nn
 
-        return nn.BatchNorm2d(self.c, eps=self.eps, device="meta")
+        from .modules import unfilled
+
+        return unfilled(nn.BatchNorm2d)(self.c, eps=self.eps)
 
     def initialise(self, module: Any, default: Init) -> None:
         module.reset_parameters()
@@ -158,9 +161,9 @@ class LayerNorm(Leaf):
         return at.pixels * (self.c + 2)
 
     def module(self, at: Grid, children: Modules) -> nn.Module:
-        from .modules import ChannelNorm
+        from .modules import ChannelNorm, unfilled
 
-        return ChannelNorm(self.c, eps=self.eps, bias=self.bias, device="meta")
+        return unfilled(ChannelNorm)(self.c, eps=self.eps, bias=self.bias)
 
     def initialise(self, module: Any, default: Init) -> None:
         module.reset_parameters()
@@ -184,7 +187,9 @@ class GroupNorm(Leaf):
     def module(self, at: Grid, children: Modules) -> nn.Module:
         from torch import nn
 
-        module = nn.GroupNorm(self.groups, self.c, eps=self.eps, device="meta")
+        from .modules import unfilled
+
+        module = unfilled(nn.GroupNorm)(self.groups, self.c, eps=self.eps)
         if not self.bias:
             module.register_parameter("bias", None)
         return module
