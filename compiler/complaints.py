@@ -87,7 +87,7 @@ def _is_model(part: Any) -> bool:
 
 def _one_branch(details: list[ErrorDetails], cls: type[BaseModel]) -> list[tuple[Path, ErrorDetails]]:
     """The findings with their paths; of a field that takes several types, only those of the type that was meant."""
-    found: dict[Path, ErrorDetails] = {}
+    found: dict[tuple[Path, int], ErrorDetails] = {}  # by path, and by character where a text has several
     fields = {key: field for name, field in cls.model_fields.items() for key in (name, field.alias) if key}
     for detail in details:
         if detail["type"] == "default_factory_not_called":  # it follows from another finding
@@ -96,11 +96,11 @@ def _one_branch(details: list[ErrorDetails], cls: type[BaseModel]) -> list[tuple
         field = fields.get(path[0]) if path and isinstance(path[0], str) else None
         if len(path) > 1 and field is not None and _is_union(field.annotation):
             path = (path[0], *path[2:])
-            if _is_type_error(detail) and any(known[0] == path[0] for known in found):
+            if _is_type_error(detail) and any(known[0] == path[0] for known, _ in found):
                 continue
-            found = {known: other for known, other in found.items() if known[0] != path[0] or not _is_type_error(other)}
-        found[path] = detail
-    return [*found.items()]
+            found = {key: other for key, other in found.items() if key[0][0] != path[0] or not _is_type_error(other)}
+        found[path, detail.get("ctx", {}).get("offset", -1)] = detail
+    return [(path, detail) for (path, _), detail in found.items()]
 
 
 def _is_union(annotation: Any) -> bool:

@@ -15,7 +15,7 @@ keys exist is the registries' business.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
@@ -29,6 +29,9 @@ Extent: TypeAlias = tuple[int, int]
 
 GRAMMAR, COVERAGE, VALUES, REPEATED = "MX105", "MX106", "MX107", "MX108"
 """Not in the grammar; stages without an operator or with two; other than one value for each stage; a key twice."""
+
+
+MOST_STAGES = 10_000
 
 
 class NotationError(ValueError):
@@ -199,6 +202,8 @@ class _Reader:
         while self.peek() == "and" or (self.peek() == "," and self.peek(1)[:1].isdigit()):
             self.take()
             found += self.span()
+            if len(found) > MOST_STAGES:
+                raise self.wrong("more stages than any network has", "in stages 1-2")
         return tuple(found)
 
     def _stage_word(self) -> tuple[str, ...]:
@@ -243,30 +248,77 @@ def parse(text: str) -> tuple[Clause, ...]:
     return _Reader(text).plan()
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What each stage is told, as far as that can be told, and everything that is wrong with it.
+
+    ``filled``: stages, counted from 0, that no clause is for; they have the last clause's call. ``idle``: calls that no
+    stage is left for.
+    """
+
+    calls: tuple[Call, ...]
+    errors: tuple[NotationError, ...]
+    filled: tuple[int, ...]
+    idle: tuple[Call, ...]
+
+
 def per_stage(clauses: Iterable[Clause], stages: int) -> tuple[Call, ...]:
     """What each of ``stages`` stages is told. Every stage is named by exactly one clause, else NotationError."""
+    found = plan(clauses, stages)
+    if found.errors:
+        raise found.errors[0]
+    return found.calls
+
+
+def plan(clauses: Iterable[Clause], stages: int) -> Plan:
+    """The same with all mistakes: each is noted and read over. The first clause that names a stage has it."""
     calls: dict[int, Call] = {}
+    idle: list[Call] = []
+    errors: list[NotationError] = []
     clauses = tuple(clauses)
     for clause in clauses:
         own = clause.stages or tuple(stage for stage in range(1, stages + 1) if stage not in calls)
-        if not own:
-            hint = "write `in stages 1-2` behind every operator but the last"
-            raise NotationError(f"no stage is left for {clause.name}", clause.extent, hint, code=COVERAGE)
-        for index, stage in enumerate(own):
-            if stage > stages:
-                hint = f"the network has {stages} stages"
-                raise _uncovered(f"there is no stage {stage}", clause, {*own} & {*range(1, stages + 1)}, hint)
-            if stage in calls:
-                hint = "one operator for each stage"
-                raise _uncovered(f"stage {stage} is named twice", clause, {*own} - {*calls}, hint)
-            calls[stage] = _call(clause, index, stage - 1, len(own), stages)
+        errors += _misplaced(clause, own, calls, stages)
+        places = {stage: index for index, stage in reversed([*enumerate(own)]) if stage <= stages}
+        first, mistakes = _call(clause, 0, own[0] - 1 if own else 0, max(len(own), 1), stages)
+        errors += [one for one in mistakes if own or one.code == REPEATED]  # they are the same for all stages
+        free = {stage: index for stage, index in places.items() if stage not in calls}
+        calls |= {stage: _call(clause, index, stage - 1, len(own), stages)[0] for stage, index in free.items()}
+        idle += [] if free else [first]
     missing = [stage for stage in range(1, stages + 1) if stage not in calls]
     if missing:
-        clause = next((one for one in clauses if missing[-1] + 1 in one.stages), clauses[-1])
-        what = f"no operator for stage {', '.join(map(str, missing))}"
-        hint = "leave `in stages` off the last operator, or name every stage"
-        raise _uncovered(what, clause, {*clause.stages, *missing}, hint)
-    return tuple(calls[stage] for stage in range(1, stages + 1))
+        errors.append(_unnamed(clauses, missing))
+        last = _call(clauses[-1], 0, 0, 1, 1)[0]
+        calls |= dict.fromkeys(missing, last)
+    every = tuple(calls[stage] for stage in range(1, stages + 1))
+    return Plan(every, tuple(errors), tuple(stage - 1 for stage in missing), tuple(idle))
+
+
+def _misplaced(clause: Clause, own: tuple[int, ...], taken: Mapping[int, Call], stages: int) -> Iterator[NotationError]:
+    """The first of a clause's stages that does not exist or is taken; or that none is left."""
+    if not own:
+        hint = "write `in stages 1-2` behind every operator but the last"
+        yield NotationError(f"no stage is left for {clause.name}", clause.extent, hint, code=COVERAGE)
+        return
+    seen = {*taken}
+    for stage in own:
+        if stage > stages:
+            hint = f"the network has {stages} stages"
+            yield _uncovered(f"there is no stage {stage}", clause, {*own} & {*range(1, stages + 1)}, hint)
+            return
+        if stage in seen:
+            better = {stage for stage in own if stage <= stages} - {*taken}
+            yield _uncovered(f"stage {stage} is named twice", clause, better, "one operator for each stage")
+            return
+        seen.add(stage)
+
+
+def _unnamed(clauses: tuple[Clause, ...], missing: list[int]) -> NotationError:
+    """Stages that no clause is for."""
+    clause = next((one for one in clauses if missing[-1] + 1 in one.stages), clauses[-1])
+    what = f"no operator for stage {', '.join(map(str, missing))}"
+    hint = "leave `in stages` off the last operator, or name every stage"
+    return _uncovered(what, clause, {*clause.stages, *missing}, hint)
 
 
 def _uncovered(what: str, clause: Clause, better: set[int], hint: str) -> NotationError:
@@ -277,31 +329,37 @@ def _uncovered(what: str, clause: Clause, better: set[int], hint: str) -> Notati
     return NotationError(what, clause.stages_extent, hint, code=COVERAGE, nearest=better_text)
 
 
-def _call(clause: Clause, index: int, stage: int, own: int, stages: int) -> Call:
-    """The clause as its ``index``-th stage sees it; tuples list the clause's own stages, or all of the network's."""
+def _call(clause: Clause, index: int, stage: int, own: int, stages: int) -> tuple[Call, list[NotationError]]:
+    """The clause as its ``index``-th stage sees it; tuples list the clause's own stages, or all of the network's.
+    With what is wrong: of a key given twice the first counts, of too few values the last stands for the rest.
+    """
     params: dict[str, Scalar] = {}
     extents: dict[str, Extent] = {"": clause.extent}
+    errors: list[NotationError] = []
     for param in clause.params:
         if param.key in params:
-            start, end = param.key_extent[0], sum(param.extent) + param.per_stage
-            extent = start, end - start
-            what = f"{param.key} is given twice"
-            raise NotationError(what, extent, "each parameter once", code=REPEATED, nearest=("",))
+            errors.append(_repeated(param))
+            continue
         at = 0
         if param.per_stage:
             if len(param.values) not in (own, stages):
-                raise NotationError(
-                    f"{param.key} has {len(param.values)} values for {own} stages",
-                    param.extent,
-                    "one value for each stage",
-                    code=VALUES,
-                    nearest=(_stretched(param.values, own),),
-                )
-            at = index if len(param.values) == own else stage
+                errors.append(_uneven(param, own))
+            at = min(stage if len(param.values) == stages != own else index, len(param.values) - 1)
         params[param.key] = param.values[at]
         extents[param.key] = param.extents[at]
         extents[f"{param.key}="] = param.key_extent
-    return Call(clause.name, params, extents)
+    return Call(clause.name, params, extents), errors
+
+
+def _repeated(param: Param) -> NotationError:
+    start, end = param.key_extent[0], sum(param.extent) + param.per_stage
+    what = f"{param.key} is given twice"
+    return NotationError(what, (start, end - start), "each parameter once", code=REPEATED, nearest=("",))
+
+
+def _uneven(param: Param, own: int) -> NotationError:
+    what, better = f"{param.key} has {len(param.values)} values for {own} stages", _stretched(param.values, own)
+    return NotationError(what, param.extent, "one value for each stage", code=VALUES, nearest=(better,))
 
 
 def _stretched(values: tuple[Scalar, ...], count: int) -> str:

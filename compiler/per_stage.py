@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 
 from .complaints import COVERAGE, NOTATION, VALUES, WRONG_VALUE, short, together, wrong
-from .notation import Clause, NotationError, per_stage, show_plan
+from .notation import Call, Clause, Extent, NotationError, per_stage, plan, show_plan
 from .operator import Operator
 from .registry import Registry, notation_error, parsed
 
@@ -45,11 +45,24 @@ class PerStage(Generic[Op]):
         return self._all(enumerate(value), self.registry.make)
 
     def _calls(self, clauses: tuple[Clause, ...], stages: int) -> tuple[Op, ...]:
+        """The operators of all stages, or every mistake in the notation at once."""
+        found = plan(clauses, stages)
+        misplaced = [InitErrorDetails(type=notation_error(error), loc=(), input=None) for error in found.errors]
+        idle = [one for stage, call in enumerate(found.idle, stages) for one in self._idle(call, stage)]
+        calls = [(stage, call) for stage, call in enumerate(found.calls) if stage not in found.filled]
+        return self._all(calls, lambda call: self.registry.call(call.name, call.params), (*misplaced, *idle))
+
+    def _idle(self, call: Call, stage: int) -> Iterator[InitErrorDetails]:
+        """What is wrong with an operator that no stage is left for, as if it had one behind the last."""
         try:
-            calls = per_stage(clauses, stages)
-        except NotationError as error:
-            raise notation_error(error) from None
-        return self._all(enumerate(calls), lambda call: self.registry.call(call.name, call.params))
+            self.registry.call(call.name, call.params)
+        except PydanticCustomError as error:
+            yield _told_at(call.extents[""], error.context or {}, (stage,))
+        except ValidationError as error:
+            for detail in error.errors(include_url=False):
+                said, word = detail["ctx"], str((*detail["loc"], "")[0])
+                extent = call.extents.get(f"{word}=" if said.get("key") else word, call.extents[""])
+                yield _told_at(extent, said, (stage, *detail["loc"]))
 
     def spread(self, value: object, stages: int) -> list[Any]:
         """What each stage is told, before it is judged: typed forms and notation. Raises pydantic errors."""
@@ -63,9 +76,11 @@ class PerStage(Generic[Op]):
             return self._typed(value, stages) if "type" in value else self._ranges(value, stages)
         return list(value) if isinstance(value, list | tuple) else [value] * stages
 
-    def _all(self, items: Iterable[tuple[int, Any]], make: Any) -> tuple[Op, ...]:
+    def _all(
+        self, items: Iterable[tuple[int, Any]], make: Any, before: Iterable[InitErrorDetails] = ()
+    ) -> tuple[Op, ...]:
         made: list[Op] = []
-        complaints: list[InitErrorDetails] = []
+        complaints: list[InitErrorDetails] = [*before]
         for stage, item in items:
             try:
                 made.append(make(item))
@@ -145,6 +160,12 @@ class PerStage(Generic[Op]):
                 *self.registry.typed_schemas(per_stage=True),
             ],
         }
+
+
+def _told_at(extent: Extent, said: Mapping[str, Any], path: tuple[str | int, ...]) -> InitErrorDetails:
+    """The complaint about some characters of the notation."""
+    error = PydanticCustomError("problem", "{what}", {**said, "offset": extent[0], "length": extent[1]})
+    return InitErrorDetails(type=error, loc=path, input=None)
 
 
 _RANGE_KEY = r"^\s*\d{1,3}\s*((-|–|to)\s*\d{1,3}\s*)?$"

@@ -7,7 +7,7 @@ from typing import Any
 
 from .document import Document
 from .errors import Path, Span
-from .notation import Extent, NotationError, parse, per_stage
+from .notation import Extent, NotationError, parse, plan
 
 
 def locate(
@@ -81,7 +81,7 @@ def _covers(key: str, stage: int) -> bool:
 def _extent(text: str, rest: Path, stage: int | None, stages: int, key: bool, same: Mapping[str, str]) -> Extent | None:
     """Of a parameter, or of the operator's name, as the stage sees it."""
     try:
-        calls = per_stage(parse(text), stages)
+        calls = plan(parse(text), stages).calls
     except NotationError:
         return None
     extents = calls[min(stage or 0, stages - 1)].extents

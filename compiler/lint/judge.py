@@ -17,8 +17,10 @@ from ..complaints import MISSING_KEY, UNKNOWN_KEY, UNKNOWN_NAME
 from ..document import Document
 from ..errors import Path, Problem, SpecError
 from ..mixers import registry as mixers
+from ..notation import plan
 from ..parse import Spec, family_of, stage_count, typed
 from ..per_stage import PerStage
+from ..registry import parsed
 from ..resolve import Network, resolve
 
 ROUNDS = 5
@@ -107,6 +109,7 @@ def _mended(data: Any, problems: Iterable[Problem], broken: set[Path]) -> Any:
     if not isinstance(data, dict):
         return None
     data = dict(data)
+    notation = isinstance(data.get("mixers"), str)
     for problem in problems:
         path = problem.where
         if problem.code == UNKNOWN_KEY and path[0] != "mixers" and not _has(data, path):
@@ -115,10 +118,10 @@ def _mended(data: Any, problems: Iterable[Problem], broken: set[Path]) -> Any:
             continue
         if not path or (problem.code == MISSING_KEY and len(path) == 1 and path[0] not in STAND_INS):
             return None
-        if problem.code == UNKNOWN_NAME and len(path) == 1 and problem.nearest:
+        if problem.code == UNKNOWN_NAME and len(path) == 1 and problem.nearest and path[0] != "mixers":
             data[str(path[0])] = problem.nearest[0]
         elif path[0] == "mixers":
-            _mend_mixers(data, problem, broken)
+            _mend_mixers(data, problem, broken, notation=notation)
         else:
             _drop(data, problem, broken)
     return data
@@ -147,10 +150,15 @@ def _drop(data: dict[str, Any], problem: Problem, broken: set[Path]) -> None:
         data.pop(key, None)
 
 
-def _mend_mixers(data: dict[str, Any], problem: Problem, broken: set[Path]) -> None:
-    """Another operator, or no such parameter, for the stage complained about."""
+def _mend_mixers(data: dict[str, Any], problem: Problem, broken: set[Path], *, notation: bool) -> None:
+    """Another operator, or no such parameter, for the stage complained about; ``notation`` is read over what is wrong
+    with its stages.
+    """
     path = problem.where
-    told = _stages(data)
+    told = _stages(data, broken)
+    if told is not None and notation and (len(path) < 2 or path[1] not in range(len(told))):
+        data["mixers"] = told
+        return
     if told is None or len(path) < 2 or not isinstance(path[1], int) or path[1] >= len(told):
         broken.add(("mixers",))
         data["mixers"] = STAND_INS["mixers"]
@@ -183,11 +191,18 @@ def _mend_stage(item: Any, stage: int, problem: Problem, broken: set[Path]) -> A
     return STAND_INS["mixers"]
 
 
-def _stages(data: dict[str, Any]) -> list[Any] | None:
-    """What each stage is told, as typed forms; None where that cannot be read."""
-    field = PerStage(mixers)
+def _stages(data: dict[str, Any], broken: set[Path]) -> list[Any] | None:
+    """What each stage is told, as typed forms; None where that cannot be read. Stages that nobody told anything are
+    broken.
+    """
+    field, said = PerStage(mixers), data.get("mixers")
+    stages = stage_count(data, family_of(data))
     try:
-        told = field.spread(data.get("mixers"), stage_count(data, family_of(data)))
+        if isinstance(said, str):
+            found = plan(parsed(said), stages)
+            broken |= {("mixers", stage) for stage in found.filled}
+            return [{"type": call.name, **call.params} for call in found.calls]
+        told = field.spread(said, stages)
         return [field.spread(item, 1)[0] if isinstance(item, str) else item for item in told]
     except (PydanticCustomError, ValidationError):
         return None

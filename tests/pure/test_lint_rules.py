@@ -198,3 +198,36 @@ def test_a_mixer_says_what_it_cannot_do() -> None:
     at = Grid(14, 14, 64)
     assert obstacle(Branching(), at, "compile") == "it branches on values"
     assert obstacle(Branching(), at, "onnx") == obstacle(IdentityMixer(), at, "compile") == ""
+
+
+EVERY_MISTAKE = {
+    "SepConv kk=3 in stages 1-2, Foo b=1 in stages 2-5": {
+        ("MX101", "kk"),
+        ("MX104", "Foo"),
+        ("MX106", "in stages 2-5"),
+    },
+    "SepConv k=4 k=3 in stages 1-2, attention Ch=33 in stages 3-9, Hpz": {
+        ("MX102", "4"),
+        ("MX108", "k=3"),
+        ("MX106", "in stages 3-9"),
+        ("MX203", "33"),
+        ("MX104", "Hpz"),
+        ("MX106", "Hpz"),
+    },
+    "SepConv k=(3,4,5,7,9), DW kk=(1,2) k=4": {
+        ("MX107", "3,4,5,7,9"),
+        ("MX102", "4"),
+        ("MX106", "DW"),
+        ("MX101", "kk"),
+    },
+    "SepConv k=3 in stage 1, attention Ch=33 in stage 3": {("MX106", "in stage 3"), ("MX203", "33")},
+}
+
+
+@pytest.mark.parametrize("mixers", EVERY_MISTAKE)
+def test_a_mistake_in_the_stages_hides_no_other_in_the_notation(mixers: str) -> None:
+    found = lint(f"name: small\nfamily: metaformer\nsize: s12\nmixers: {mixers}\n", "small.yaml")
+    start = len("mixers: ") + 1
+    said = {(one.code, mixers[one.span.column - start : one.span.end_column - start]) for one in found if one.fails}
+    assert said == EVERY_MISTAKE[mixers] | {one for one in said if one[0].startswith("MX5")}
+    assert {one.span.line for one in found if one.code.startswith("MX1")} == {4}
