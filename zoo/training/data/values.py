@@ -6,7 +6,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -23,7 +23,12 @@ SplitName = Literal["train", "val", "test"]
 
 
 class Samples(Protocol):
-    """Prepared images by key, for a ``DataLoader`` with a batch sampler that yields lists of keys."""
+    """Prepared images by key, for a ``DataLoader`` with a batch sampler that yields lists of keys.
+
+    ``streamed`` ones have a method ``keys`` that says in which order they come.
+    """
+
+    streamed: ClassVar[bool]
 
     def __len__(self) -> int: ...
 
@@ -91,6 +96,7 @@ class Split(Drawable):
 class TensorSamples:
     """The images of a split as a network reads them, a batch at once."""
 
+    streamed: ClassVar[bool] = False
     split: Drawable
     inputs: Inputs
     recipe: Recipe | None

@@ -1,0 +1,86 @@
+"""A tar archive of images, ``X.tar``: a folder for each class in it. timm's reader, which reads single members.
+
+Options: ``val=other.tar`` and ``test=third.tar`` name the archives of the other splits; without, ``val=0.1`` holds out
+a share.
+"""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from pathlib import Path
+from typing import BinaryIO
+
+from timm.data.readers.reader_image_in_tar import ReaderImageInTar, extract_tarinfos
+
+from ..assemble import assemble
+from ..files import Files
+from ..location import Location
+from ..values import Data, SplitName
+from .folder import IMAGES, same_classes
+
+
+def open(at: Location) -> Data:
+    """The images in an archive. Raises SpecError where it is damaged or has none."""
+    at.only("val", "test")
+    paths: dict[SplitName, Path] = {"train": Path(at.rest)}
+    for split in ("val", "test"):
+        if at.options.get(split, "").endswith(".tar"):
+            paths[split] = Path(at.options[split])
+    return combined(at, paths)
+
+
+def combined(at: Location, archives: dict[SplitName, Path]) -> Data:
+    """One archive for each split, all with the classes of the first."""
+    readers = {split: _reader(at, path) for split, path in archives.items()}
+    classes = list(next(iter(readers.values())).class_name_to_idx)
+    for split, reader in readers.items():
+        same_classes(at, split, classes, list(reader.class_name_to_idx))
+        reader.renumber({name: index for index, name in enumerate(classes)})
+    return assemble(at, {split: Files(reader, len(classes)) for split, reader in readers.items()}, classes)
+
+
+class Tar(ReaderImageInTar):
+    """timm's reader of one archive. Each process opens its own: a shared handle would read at another's place."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.process = path, os.getpid()
+        self.archive: tarfile.TarFile | None = None
+        self.samples, self.targets, self.class_name_to_idx, _ = extract_tarinfos(
+            str(path), cache_tarinfo=False, extensions=set(IMAGES)
+        )
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**vars(self), "archive": None}
+
+    def __getitem__(self, index: int) -> tuple[BinaryIO, int]:
+        if self.archive is None or self.process != os.getpid():
+            self.archive, self.process = tarfile.open(self.path), os.getpid()  # noqa: SIM115 (kept open)
+        found = self.archive.extractfile(self.samples[index][0])
+        assert found is not None, "samples are regular members"
+        return found, int(self.targets[index])  # type: ignore[return-value]
+
+    def _filename(self, index: int, basename: bool = False, absolute: bool = False) -> str:
+        return str(self.samples[index][0].name)
+
+    def renumber(self, wanted: dict[str, int]) -> None:
+        """Another number for each class, by name."""
+        new = {index: wanted[name] for name, index in self.class_name_to_idx.items()}
+        self.targets = [new[int(label)] for label in self.targets]
+        self.class_name_to_idx = wanted
+
+    def stamp(self, index: int) -> int:
+        """Bytes of a member."""
+        return int(self.samples[index][0].size)
+
+
+def _reader(at: Location, path: Path) -> Tar:
+    try:
+        found = Tar(path)
+    except tarfile.TarError as error:
+        raise at.wrong(f"{path} is no tar archive, or a damaged one: {error}", "tar -tf lists what is in it") from None
+    except ValueError:  # timm has nothing to sort
+        raise at.wrong(f"no images in {path}", "a folder for each class, with .jpg, .png or the like in it") from None
+    if any(nested is not None for _, _, nested in found.samples):
+        raise at.wrong(f"{path} holds archives", "images in folders; for shards of samples wds/DIR")
+    return found
