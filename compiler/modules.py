@@ -10,15 +10,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .layout import pointwise, tuned
+from .ops.star_relu import star_relu
+
 M = TypeVar("M", bound=nn.Module)
 
 
 class Pointwise(nn.Linear):
-    """``nn.Linear`` over the channels of (B, C, H, W) maps, run as a 1x1 convolution, and of (B, C) vectors."""
+    """``nn.Linear`` over the channels of (B, C, H, W) maps, in the form that `layout` chooses, and of (B, C) vectors."""
 
     def forward(self, input: Tensor) -> Tensor:
         if input.dim() == 4:
-            return F.conv2d(input, self.weight[:, :, None, None], self.bias)
+            return pointwise(input, self.weight, self.bias)
         return F.linear(input, self.weight, self.bias)
 
 
@@ -44,6 +47,8 @@ class StarReLU(nn.Module):
         self.bias.fill_(0.0)
 
     def forward(self, x: Tensor) -> Tensor:
+        if tuned(x):
+            return star_relu(x, self.scale, self.bias)
         return self.scale * F.relu(x).square() + self.bias
 
 
@@ -128,16 +133,16 @@ def unfilled(cls: type[M]) -> Callable[..., M]:
     """
 
     def make(*arguments: Any, **settings: Any) -> M:
-        module = _bare(cls)(*arguments, device="meta", **settings)
+        module = _bare(cls)(*arguments, device="meta", **settings)  # type: ignore[arg-type]  # classes are hashable
         module.__class__ = cls
-        return module
+        return cast(M, module)
 
     return make
 
 
 @cache
-def _bare(cls: type[M]) -> type[M]:
-    return cast(type[M], type(cls.__name__, (cls,), {"reset_parameters": lambda self: None}))
+def _bare(cls: Any) -> Any:
+    return type(cls.__name__, (cls,), {"reset_parameters": lambda self: None})
 
 
 def activation(kind: str) -> nn.Module:
