@@ -33,8 +33,8 @@ class Address:
     @classmethod
     def parse(cls, text: str | Path) -> Address:
         """``hf://org/name``, ``hf://org/name@revision/path/in/repo``. Raises HubError."""
+        from huggingface_hub import parse_hf_uri
         from huggingface_hub.errors import HfUriError
-        from huggingface_hub.utils import parse_hf_uri
 
         url = SCHEME.sub("hf://", str(text), count=1)  # a path has lost a slash
         try:

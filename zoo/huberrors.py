@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 from .tensorfile import WeightsError
 
-WRONG_ADDRESS, NO_ACCESS, UNREACHABLE, NOT_WHAT_IT_SAID, LOCKED, NOT_PUSHED = (f"MX83{digit}" for digit in range(1, 7))
+WRONG_ADDRESS, NO_ACCESS, UNREACHABLE, NOT_WHAT_IT_SAID, LOCKED, NOT_PUSHED = (f"MX85{digit}" for digit in range(1, 7))
 LOG_IN = "log in with `hf auth login`, or set HF_TOKEN"
 AGAIN = "nothing was kept; try again"
 LONGEST = 200
@@ -33,15 +34,19 @@ class HubError(WeightsError):
 @contextmanager
 def told(name: str) -> Iterator[None]:
     """Whatever the client raises about ``name``, as a HubError of one line; its own log stays silent."""
+    from httpx2 import HTTPError
+    from huggingface_hub.errors import EntryNotFoundError
     from huggingface_hub.utils import logging
 
     before = logging.get_verbosity()
-    logging.set_verbosity(logging.ERROR)
+    logging.set_verbosity_error()
     try:
-        yield
+        with warnings.catch_warnings():  # the client's, about its own calls of httpx2
+            warnings.filterwarnings("ignore", "Use 'content=", DeprecationWarning)
+            yield
     except HubError:
         raise
-    except (OSError, ValueError, RuntimeError, *_client_errors()) as error:
+    except (OSError, ValueError, LookupError, RuntimeError, HTTPError, EntryNotFoundError) as error:
         code, what, hint = said(error)
         raise HubError.of(code, f"{name}: {redacted(what)}", redacted(hint)) from None
     finally:
@@ -65,7 +70,7 @@ def host() -> str:
 
 def redacted(text: str) -> str:
     """One line of text without anything secret."""
-    from huggingface_hub.utils import get_token
+    from huggingface_hub import get_token
 
     token = os.environ.get("HF_TOKEN") or get_token()
     if token:
@@ -73,12 +78,6 @@ def redacted(text: str) -> str:
     for pattern, replacement in SECRETS:
         text = pattern.sub(replacement, text)
     return " ".join(text.split())
-
-
-def _client_errors() -> tuple[type[Exception], ...]:
-    from huggingface_hub.errors import EntryNotFoundError, HTTPError
-
-    return HTTPError, EntryNotFoundError
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -145,7 +144,7 @@ def _network(error: BaseException) -> tuple[str, str, str] | None:
         )
     if "TransportError" in names:
         return UNREACHABLE, f"the connection to {_asked(error)} broke off", AGAIN
-    if "FileMetadataError" in names:
+    if names & {"FileMetadataError", "KeyError", "JSONDecodeError"}:
         return (
             NOT_WHAT_IT_SAID,
             f"{host()} does not answer as a Hub does",

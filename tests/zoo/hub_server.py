@@ -209,7 +209,7 @@ class Hub:
         if request.token != TOKEN:
             return error(403 if request.token else 401, "You don't have the rights to create a model here")
         if name in self.repos:
-            return error(409, "You already created this model repo")
+            return said({"error": "You already created this model repo", "url": f"{self.url}/{name}"}, 409)
         self.repos[name] = Repo(private=told.get("visibility") == "private" or bool(told.get("private")))
         self.put(name, {".gitattributes": b"*.safetensors filter=lfs diff=lfs merge=lfs -text\n"})
         return said({"url": f"{self.url}/{name}", "name": name})

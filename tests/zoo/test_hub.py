@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 import mixspec
 from mixspec.cli import app
 from mixspec.compiler.resolve import Network
-from mixspec.zoo.hub import Address, HubError, is_remote, local, pull
+from mixspec.zoo.hub import Address, is_remote, local, pull
+from mixspec.zoo.huberrors import HubError
 from mixspec.zoo.load import fresh
 from mixspec.zoo.weights import save
 
@@ -76,7 +77,7 @@ def test_addresses(url: str, address: Address) -> None:
 
 @pytest.mark.parametrize("url", ["hf://", "hf://name", "hf://datasets/org/name", "hf://org/name@", "hf://a b/c"])
 def test_what_is_no_address_gives_one_line(url: str) -> None:
-    with pytest.raises(HubError, match=r"MX831 .*hf://org/name@revision") as caught:
+    with pytest.raises(HubError, match=r"MX851 .*hf://org/name@revision") as caught:
         local(url)
     assert len(str(caught.value).splitlines()) == 1
 
@@ -129,7 +130,7 @@ def test_offline_the_cache_answers(hub: Hub, weights: Path, monkeypatch: pytest.
     hub.requests.clear()
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     assert pull(Address(REPO)) == held
-    with pytest.raises(HubError, match=r"MX833 hf://org/tiny@v2: not in the cache, and HF_HUB_OFFLINE is set"):
+    with pytest.raises(HubError, match=r"MX853 hf://org/tiny@v2: not in the cache, and HF_HUB_OFFLINE is set"):
         local(f"hf://{REPO}@v2")
     assert not hub.requests
 
@@ -140,7 +141,7 @@ def test_without_links_in_the_cache(hub: Hub, weights: Path, monkeypatch: pytest
     held = pull(Address(REPO))
     assert not held.path.is_symlink() and held.path.read_bytes() == weights.read_bytes()
     held.path.write_bytes(b"x" + weights.read_bytes()[1:])
-    with pytest.raises(HubError, match="MX834"):
+    with pytest.raises(HubError, match="MX854"):
         pull(Address(REPO))
     assert pull(Address(REPO)) == held
 
@@ -156,7 +157,7 @@ def test_a_file_damaged_in_the_cache_is_taken_out_of_it(hub: Hub, weights: Path,
     content = bytearray(blob.read_bytes())
     content[-1] ^= 1
     blob.write_bytes(content)
-    with pytest.raises(HubError, match=r"MX834 hf://org/tiny: sha256 \w{12} was announced, \w{12} came \(nothing was"):
+    with pytest.raises(HubError, match=r"MX854 hf://org/tiny: sha256 \w{12} was announced, \w{12} came \(nothing was"):
         local(f"hf://{REPO}")
     assert not [name for name in files(cache) if "refs" not in name]
     assert local(f"hf://{REPO}").read_bytes() == weights.read_bytes()
