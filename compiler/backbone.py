@@ -13,6 +13,7 @@ from .bound import adopt
 from .family import Family
 from .grid import Grid
 from .layer import Layer, Modules, place, walk
+from .layout import entering
 from .modules import FirstPosition, GlobalPool, Pointwise
 from .parts import Weight
 
@@ -49,7 +50,7 @@ class Backbone(nn.Module):
 
     def forward_features(self, x: Tensor) -> Tensor:
         """The last map, (B, num_features, h, w)."""
-        x = self.stem(x)
+        x = self.stem(entering(x))
         for stage in self.stages:
             x = self._stage(stage, x)
         return x
@@ -84,7 +85,7 @@ class Backbone(nn.Module):
             raise ValueError(f"output_fmt must be NCHW, not {output_fmt}")
         take = level_indices(indices, len(self.feature_info))
         every: list[Tensor] = []
-        x = self.stem(x)
+        x = self.stem(entering(x))
         for stage in self.stages:
             if stop_early and len(every) > max(take):
                 break
@@ -188,7 +189,7 @@ class TokenBackbone(Backbone):
 
     def forward_features(self, x: Tensor) -> Tensor:
         """Class token and last map as one row, (B, num_features, 1, 1 + h w)."""
-        x = self.stem(x)
+        x = self.stem(entering(x))
         for stage in self.stages:
             x = self._row(stage, x)[0] if hasattr(stage, "token") else self._stage(stage, x)
         return x

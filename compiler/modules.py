@@ -17,7 +17,7 @@ M = TypeVar("M", bound=nn.Module)
 
 
 class Pointwise(nn.Linear):
-    """``nn.Linear`` over the channels of (B, C, H, W) maps, in the form that `layout` chooses, and of (B, C) vectors."""
+    """``nn.Linear`` over the channels of (B, C, H, W) maps, in a form that `layout` chooses, and of (B, C) vectors."""
 
     def forward(self, input: Tensor) -> Tensor:
         if input.dim() == 4:

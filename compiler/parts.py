@@ -206,6 +206,8 @@ class Act(Leaf):
 
     kind: Activation
     c: int
+    over: bool = False
+    """The result may be written over the input, which nobody else reads and whoever made it does not keep."""
 
     def params(self) -> int:
         return 2 if self.kind == "star_relu" else 0
@@ -214,13 +216,16 @@ class Act(Leaf):
         return at.to(self.c)
 
     def kept(self, at: Grid) -> int:
-        per_element = {"gelu": 1, "quick_gelu": 2, "silu": 1, "star_relu": 2, "squared_relu": 1}
+        per_element = {"gelu": 1, "quick_gelu": 2, "silu": 1, "star_relu": 1, "squared_relu": 1}
         return per_element.get(self.kind, 0) * at.pixels * self.c
 
     def module(self, at: Grid, children: Modules) -> nn.Module:
         from .modules import activation
 
-        return activation(self.kind)
+        module = activation(self.kind)
+        if self.over and self.kind == "relu":
+            module.inplace = True
+        return module
 
     def initialise(self, module: Any, default: Init) -> None:
         if self.kind == "star_relu":

@@ -50,7 +50,7 @@ def conv_stem(convolutions: tuple[Layer, ...], *, pool: bool) -> Chain:
     c = 0
     for index, layer in enumerate(convolutions, 1):
         c = layer.cout if isinstance(layer, Conv) else c
-        layers |= {f"conv{index}": layer, f"bn{index}": BatchNorm(c), f"act{index}": Act("relu", c)}
+        layers |= {f"conv{index}": layer, f"bn{index}": BatchNorm(c), f"act{index}": Act("relu", c, over=True)}
     return Chain.of({**layers, "pool": Pool("max", 3, 2) if pool else None})
 
 
@@ -106,10 +106,10 @@ class Bottleneck(Layer):
         branch: dict[str, Layer | None] = {
             "conv1": Conv(cin, c, 1, stride),
             "bn1": BatchNorm(c) if "bn" in pre else None,
-            "act1": Act("relu", c) if "relu" in pre else None,
+            "act1": Act("relu", c, over=True) if "relu" in pre else None,
             "mixer": mixer,
             "bn2": BatchNorm(c),
-            "act2": Act("relu", c),
+            "act2": Act("relu", c, over=True),
             "filter": low_pass,
             "conv3": Conv(c, cout, 1),
             "bn3": BatchNorm(cout, start=0.0),
@@ -122,7 +122,7 @@ class Bottleneck(Layer):
     def parts(self, at: Grid) -> Parts:
         end = self.out(at)
         beside = {"shortcut": self.beside} if self.beside else {}
-        after = {"drop_path": DropPath(self.drop_path).on(end), "act3": Act("relu", end.c).on(end)}
+        after = {"drop_path": DropPath(self.drop_path).on(end), "act3": Act("relu", end.c, over=True).on(end)}
         return {**self.branch.parts(at), **beside, **after}
 
     def tally(self, at: Grid) -> Mapping[str, int]:
@@ -130,7 +130,7 @@ class Bottleneck(Layer):
 
     def forward(self, m: Bound, x: Tensor) -> Tensor:
         y = m.drop_path(self.branch.forward(m, x))
-        return m.act3(y + (m.shortcut(x) if self.beside else x))
+        return m.act3(y.add_(m.shortcut(x) if self.beside else x))
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ class Unit(Layer):
     pool: bool = False
 
     def _layers(self) -> dict[str, Layer]:
-        layers = {"conv": self.conv, "norm": BatchNorm(self.c), "act": Act("relu", self.c)}
+        layers = {"conv": self.conv, "norm": BatchNorm(self.c), "act": Act("relu", self.c, over=True)}
         return {**layers, "pool": Pool("max", 2, 2, padding=0)} if self.pool else layers
 
     def out(self, at: Grid) -> Grid:

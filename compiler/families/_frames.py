@@ -77,3 +77,12 @@ def conv_frame(mixer: Layer, norm: Norm, c: int) -> dict[str, Layer]:
         "post": Conv(c, c, 1),
         "post_norm": norm.over(c),
     }
+
+
+def added(m: Any, x: Tensor, branch: Tensor, scale: Tensor | None) -> Tensor:
+    """x + scale * branch, ``scale`` (C,) or one, the branch left out for some images by ``m.drop_path``."""
+    if scale is None:
+        return x + m.drop_path(branch)
+    if m.drop_path.rate == 0:
+        return x.addcmul(branch, scale[:, None, None])
+    return x + m.drop_path(branch * scale[:, None, None])

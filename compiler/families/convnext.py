@@ -27,7 +27,7 @@ from ..norms.layernorm import LayerNorm
 from ..operator import Operator
 from ..parts import Conv, DropPath, Weight
 from ..per_stage import PerStage
-from ._frames import Sizes, sized
+from ._frames import Sizes, added, sized
 from .metaformer import Downsample, Stage, Stem
 
 if TYPE_CHECKING:
@@ -122,4 +122,4 @@ class Block(Layer):
 
     def forward(self, m: Bound, x: Tensor) -> Tensor:
         y = m.mlp(m.norm(m.mixer(x)))
-        return x + m.drop_path(y * m.scale[:, None, None] if self.layer_scale else y)
+        return added(m, x, y, m.scale if self.layer_scale else None)

@@ -28,6 +28,7 @@ from ..norms.layernorm import LayerNorm
 from ..operator import Operator
 from ..parts import Conv, DropPath, GlobalPool, Weight
 from ..per_stage import PerStage
+from ._frames import added
 from ._tokens import TokenBlock, TokenStage, refuses_tokens
 from .metaformer import Stage
 
@@ -174,9 +175,7 @@ class Block(Layer):
     def forward(self, m: Bound, x: Tensor) -> Tensor:
         for number, name in enumerate(self._branches(), 1):
             y = getattr(m, name)(getattr(m, f"norm{number}")(x))
-            if self.layer_scale:
-                y = y * getattr(m, f"scale{number}")[:, None, None]
-            x = x + m.drop_path(y)
+            x = added(m, x, y, getattr(m, f"scale{number}") if self.layer_scale else None)
         return x
 
 

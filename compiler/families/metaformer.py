@@ -201,8 +201,9 @@ class Block(Layer):
         return {"add": 2 * at.size, "mul": 2 * at.size * self.res_scale}
 
     def forward(self, m: Bound, x: Tensor) -> Tensor:
-        x = self._scaled(m, "scale1", x) + m.drop_path(m.mixer(m.norm1(x)))
-        return self._scaled(m, "scale2", x) + m.drop_path(m.mlp(m.norm2(x)))
+        x = self._sum(m, "scale1", x, m.drop_path(m.mixer(m.norm1(x))))
+        return self._sum(m, "scale2", x, m.drop_path(m.mlp(m.norm2(x))))
 
-    def _scaled(self, m: Bound, name: str, x: Tensor) -> Tensor:
-        return x * getattr(m, name)[:, None, None] if self.res_scale else x
+    def _sum(self, m: Bound, name: str, x: Tensor, branch: Tensor) -> Tensor:
+        """s x + branch in one pass."""
+        return branch.addcmul(x, getattr(m, name)[:, None, None]) if self.res_scale else x + branch

@@ -85,4 +85,4 @@ def neighbours(x: Tensor) -> Tensor:
     """The channels of every 2x2 square one after another, column by column: (B, 4 C, ceil(H / 2), ceil(W / 2))."""
     x = whole(x, 2)
     squares = x.unflatten(3, (-1, 2)).unflatten(2, (-1, 2))
-    return squares.permute(0, 5, 3, 1, 2, 4).flatten(1, 3)
+    return squares.permute(0, 2, 4, 5, 3, 1).flatten(3).permute(0, 3, 1, 2)  # channels last, as the norm wants them
