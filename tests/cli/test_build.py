@@ -16,7 +16,7 @@ def test_summary_adds_up_to_the_stem_mixers_mlps_and_head() -> None:
     assert told["parameters"] == sum(p.numel() for p in model.parameters())
     rows = {row["path"]: row for row in told["modules"]}
     assert list(rows)[:3] == ["stem", "stages.0.blocks.0.mixer", "stages.0.blocks.0.mlp"]
-    assert rows["stages.3.blocks.0.mixer"]["module"] == "CADAsp agg=3 Ch=8"
+    assert rows["stages.2.blocks.0.mixer"]["module"] == "CADAsp agg=3 Ch=8"
     for path, row in rows.items():
         assert row["parameters"] == sum(p.numel() for p in model.get_submodule(path).parameters())
 
