@@ -20,14 +20,19 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         _sync(temporary, os.O_RDWR)
         temporary.replace(path)
-        if os.name == "posix":  # elsewhere a folder cannot be opened
-            _sync(path.parent, os.O_RDONLY)
+        synced(path.parent)
     except OSError as error:
         if error.filename == str(temporary):
             error.filename, error.filename2 = str(path), None
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def synced(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk."""
+    if os.name == "posix":  # elsewhere a folder cannot be opened
+        _sync(folder, os.O_RDONLY)
 
 
 def _sync(path: Path, flags: int) -> None:

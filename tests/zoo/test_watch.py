@@ -4,9 +4,10 @@ import torch
 from rich.console import Console
 
 from mixspec.zoo.demo import one_thread
-from mixspec.zoo.training.watch import Bar, Epoch
+from mixspec.zoo.training.watch import Bar, Epoch, Pace
 
-EPOCH = Epoch(3, 0.51234, 1e-3, 812.3, 1.5, 97.3333, 100.0, 0.1)
+EPOCH = Epoch(3, 0.51234, 1e-3, 97.3333, 100.0, 0.1)
+PACE = Pace(1.5, 812.3, 300 * 2**20)
 
 
 def shown(terminal: bool, error: type[BaseException] | None = None) -> str:
@@ -19,7 +20,7 @@ def shown(terminal: bool, error: type[BaseException] | None = None) -> str:
             bar.progress.refresh()
             if error:
                 raise error
-            bar.ends(EPOCH, best=True)
+            bar.ends(EPOCH, True, PACE)
     except KeyboardInterrupt:
         pass
     return text.getvalue()

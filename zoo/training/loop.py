@@ -1,40 +1,43 @@
-"""The training loop: timm's optimisers, schedules, losses and augmentation, on Hugging Face Accelerate."""
+"""A training from its start, or from where it stopped, to its end: epochs, checkpoints, logs, the best weights."""
 
 from __future__ import annotations
 
-import csv
 import errno
 import math
+import resource
+import shutil
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from signal import SIGINT, SIGTERM
+from typing import Any, TypeVar
 
 import torch
-from accelerate import Accelerator
-from accelerate.utils import DataLoaderConfiguration, set_seed
-from timm.loss import BinaryCrossEntropy, LabelSmoothingCrossEntropy, SoftTargetCrossEntropy  # type: ignore[attr-defined]
-from timm.optim import create_optimizer_v2  # type: ignore[attr-defined]
-from timm.scheduler import create_scheduler_v2  # type: ignore[attr-defined]
-from timm.utils import ModelEmaV3  # type: ignore[attr-defined]
-from torch import Tensor, nn
-from torch.utils.data import DataLoader, TensorDataset
 
-from ...compiler.backbone import Backbone
-from ...compiler.errors import SpecError
+from ...compiler.errors import Problem, SpecError
 from ...compiler.recipe import Recipe
 from ...compiler.resolve import Network
-from ..atomic import replacing
-from ..load import fresh
 from ..weights import save
-from .augment import Augment
-from .data import Data, Inputs, Split
-from .evaluate import Evaluation, evaluate, fits
-from .watch import Epoch, Watch
+from . import manifest, state
+from .checkpoint import FOLDER, Checkpoint, Store
+from .data import Batch, Data
+from .engine import Engine
+from .evaluate import fits
+from .journal import LOGS, Journal
+from .lock import locked
+from .progress import Progress, Update
+from .settings import Settings
+from .stopping import Stopped, Wish, listening
+from .watch import Epoch, Pace, Watch
 
-DIVERGED = "MX813"
-BEST, LAST, LOG = "best.safetensors", "last.safetensors", "log.csv"
+DIVERGED, NO_CHECKPOINT = "MX813", "MX817"
+BEST, LAST = "best.safetensors", "last.safetensors"
+OURS = (BEST, LAST, *LOGS, manifest.RUN, FOLDER)
+"""What a run leaves in its folder."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,8 @@ class Trained:
     last: Path
     epochs: tuple[Epoch, ...]
     best_epoch: Epoch
+    skipped: int = 0
+    """Updates left out for a loss or a gradient that was not finite."""
 
 
 def train(
@@ -55,175 +60,219 @@ def train(
     *,
     seed: int = 0,
     overwrite: bool = False,
+    settings: Settings | None = None,
     watch: Watch | None = None,
 ) -> Trained:
-    """Train from fresh weights. After every epoch ``output`` holds last.safetensors, best.safetensors and log.csv.
+    """Train, and after every epoch leave last.safetensors, best.safetensors, logs and a checkpoint in ``output``.
 
-    Equal arguments give equal weights, bit by bit, on the same machine. Sets the seeds of Python, NumPy and torch.
-    Raises SpecError where network and data do not fit or the loss diverges, FileExistsError where ``output`` holds a
-    training already.
+    Equal arguments give equal weights, bit by bit, on the same machine, also where a run was killed and resumed. Sets
+    the seeds of Python, NumPy and torch. ``settings`` take the place of ``seed`` and ``overwrite``.
+
+    Raises SpecError where network and data do not fit, the loss diverges, another run is in ``output`` or has left it;
+    FileExistsError where ``output`` holds a training already; Stopped when a signal came.
     """
+    how = settings or Settings(seed=seed, overwrite=overwrite)
     fits(network, data.classes)
-    occupied(output, overwrite)
-    engine = Engine(network, recipe, data, seed)
+    occupied(output, how)
+    engine = Engine(network, recipe, data, how)
     output.mkdir(parents=True, exist_ok=True)
-    return engine.run(output, watch or Watch())
+    with alone(output, engine), listening() as wish:
+        return Run(engine, output, watch or Watch(), wish).go()
 
 
-def occupied(output: Path, overwrite: bool) -> None:
-    """Raise FileExistsError where a training has left its files, unless they may be replaced."""
-    there = [name for name in (BEST, LAST, LOG) if (output / name).exists()]
-    if there and not overwrite:
-        raise FileExistsError(
-            errno.EEXIST, f"holds {there[0]} of another training; it stays unless overwriting is asked for", str(output)
+def occupied(output: Path, settings: Settings) -> None:
+    """Raise FileExistsError where a training has left its files, unless they may be replaced or continued."""
+    there = [name for name in OURS if (output / name).exists()]
+    resumed = settings.resume == "auto" and (output / manifest.RUN).exists()
+    if there and not settings.overwrite and not resumed:
+        what = f"holds {there[0]} of another training; it stays unless overwriting or resuming is asked for"
+        raise FileExistsError(errno.EEXIST, what, str(output))
+
+
+@contextmanager
+def alone(output: Path, engine: Engine) -> Iterator[None]:
+    """The folder's lock, which the first process holds for all."""
+    if not engine.first:
+        yield
+        return
+    with locked(output):
+        yield
+
+
+class Run:
+    """One training in one folder."""
+
+    def __init__(self, engine: Engine, output: Path, watch: Watch, wish: Wish) -> None:
+        self.engine, self.output, self.wish = engine, output, wish
+        self.watch = watch if engine.first else Watch()
+        self.store = Store(output / FOLDER, engine.settings.keep)
+        self.journal = Journal(output, engine)
+        self.progress = Progress()
+        self.saved: Path | None = None
+        self.clock = time.monotonic()
+
+    def go(self) -> Trained:
+        """All epochs that are left."""
+        engine, recipe = self.engine, self.engine.recipe
+        self.begin()
+        images = engine.order.updates * engine.order.batch
+        self.watch.starts(
+            recipe.passes, images, self.progress.epoch * images + self.progress.update * engine.order.batch
         )
-
-
-class Engine:
-    """A model with everything that moves its weights."""
-
-    def __init__(self, network: Network, recipe: Recipe, data: Data, seed: int) -> None:
-        self.recipe, self.data, self.seed = recipe, data, seed
-        self.accelerator = Accelerator(dataloader_config=DataLoaderConfiguration(split_batches=True))
-        set_seed(seed)
-        self.inputs = Inputs.of(network, data.facts())
-        self.augment = Augment.of(recipe, self.inputs, len(data.classes))
-        self.loss = criterion(recipe)
-        bare = fresh(_regularised(network, recipe), seed)
-        optimiser = create_optimizer_v2(
-            bare,
-            recipe.opt,
-            lr=recipe.peak,
-            weight_decay=recipe.weight_decay,
-            momentum=recipe.momentum,
-            layer_decay=recipe.layer_decay,
-        )
-        batches = loader(data.splits["train"], recipe, seed)
-        self.model, self.optimiser, self.batches = self.accelerator.prepare(bare, optimiser, batches)
-        self.schedule = schedule(optimiser, recipe, len(self.batches))
-        self.ema = ModelEmaV3(bare, decay=recipe.model_ema_decay, use_warmup=True) if recipe.model_ema else None
-        self.updates = 0
-
-    @property
-    def kept(self) -> Backbone:
-        """The model that is evaluated and written: the running mean where there is one."""
-        return self.ema.module if self.ema else self.accelerator.unwrap_model(self.model)
-
-    @property
-    def lr(self) -> float:
-        return max(group["lr"] for group in self.optimiser.param_groups)
-
-    def run(self, output: Path, watch: Watch) -> Trained:
-        """All epochs; the files are written after each."""
-        watch.starts(self.recipe.epochs, len(self.batches) * self.recipe.batch_size)
-        done: list[Epoch] = []
-        best: Epoch | None = None
-        for number in range(1, self.recipe.epochs + 1):
-            epoch = self.epoch(number, watch)
-            done.append(epoch)
-            better = best is None or (epoch.val_top1, -epoch.val_loss) > (best.val_top1, -best.val_loss)
-            best = epoch if better or best is None else best
-            if self.accelerator.is_main_process:
-                self.write(output, done, epoch, better)
-            watch.ends(epoch, better)
-        self.accelerator.wait_for_everyone()
+        with self.journal:
+            while self.progress.epoch < recipe.passes:
+                self.epoch()
+        best = self.progress.best
         assert best is not None, "a recipe has at least one epoch"
-        return Trained(output / BEST, output / LAST, tuple(done), best)
+        epochs, skipped = self.progress.epochs, self.progress.skipped
+        return Trained(self.output / BEST, self.output / LAST, epochs, best, skipped)
 
-    def epoch(self, number: int, watch: Watch) -> Epoch:
-        """One pass over the training images, then the validation images."""
-        start, images, total, lr = time.perf_counter(), 0, 0.0, self.lr
-        for count, loss in self.pass_over(number):
-            images, total = images + count, total + loss * count
-            watch.update(number, count, loss, self.lr)
-        seconds = time.perf_counter() - start
-        seen = self.evaluate("val")
-        return Epoch(
-            number,
-            round(total / images, 6),
-            lr,
-            round(images / seconds, 1),
-            round(seconds, 3),
-            seen.top1,
-            seen.top5,
-            seen.loss,
+    def begin(self) -> None:
+        """Take up what the folder holds, or clear it."""
+        settings, first = self.engine.settings, self.engine.first
+        if settings.overwrite and first:
+            cleared(self.output)
+        self.engine.accelerator.wait_for_everyone()
+        if settings.resume == "auto" and not settings.overwrite:
+            self.resume()
+        if first:
+            self.store.tidy()
+            manifest.write(self.output, self.engine, self.progress.updates)
+            self.journal.start(self.progress)
+        self.engine.put(self.progress.epoch, self.progress.updates)
+
+    def resume(self) -> None:
+        """Go on behind the newest checkpoint that is whole. Raises SpecError where the run was another."""
+        identity = manifest.identity(self.engine)
+        if then := manifest.read(self.output):
+            manifest.same_run(self.output, then, identity)
+        if checkpoint := self.store.newest(self._damaged):
+            self._restore(checkpoint, identity)
+        elif self.store.paths():
+            what = f"no checkpoint in {self.store.folder} can be read"
+            raise SpecError(Problem(NO_CHECKPOINT, what, "--overwrite starts anew"))
+
+    def _restore(self, checkpoint: Checkpoint, identity: dict[str, Any]) -> None:
+        facts = checkpoint.facts
+        manifest.same_run(self.output, facts["run"], identity)
+        ranks, sharded = facts["state"]["ranks"], facts["state"]["sharded"]
+        if (sharded or self.engine.sharded) and (ranks, sharded) != (self.engine.ranks, self.engine.sharded):
+            what = f"{checkpoint.path} was written by {ranks} processes with sharded weights"
+            raise SpecError(Problem(manifest.OTHER_RUN, what, "resume with the same processes"))
+        state.restore(self.engine, replace(checkpoint, facts={**facts, **facts["state"]}))
+        self.progress, self.saved = Progress.of(facts["progress"]), checkpoint.path
+        self.watch.says(
+            f"resumed from {checkpoint.path}: epoch {self.progress.epoch + 1}, update {self.progress.update}"
         )
+        if ranks != self.engine.ranks:
+            self.watch.says(f"it was written by {ranks} processes, now {self.engine.ranks}: expect other last digits")
 
-    def pass_over(self, epoch: int) -> Iterator[tuple[int, float]]:
-        """One update after another: images seen by all processes, and their mean loss."""
-        self.model.train()
-        for images, labels in self.batches:
-            loss = self.update(*self.augment(images.cpu(), labels.cpu()))
-            if not math.isfinite(loss):
-                raise SpecError.of(DIVERGED, f"the loss is {loss} in epoch {epoch}", "a smaller lr, or clip_grad: 1.0")
-            yield len(labels) * self.accelerator.num_processes, loss
+    def _damaged(self, path: Path, why: str) -> None:
+        self.watch.says(f"WARNING: checkpoint {path} is damaged ({why}); falling back to the one before")
 
-    def update(self, x: Tensor, target: Tensor) -> float:
-        """One step of the optimiser; the mean loss over all processes."""
-        device = self.accelerator.device
-        loss = self.loss(self.model(x.to(device)), target.to(device))
-        self.accelerator.backward(loss)
-        if self.recipe.clip_grad:
-            self.accelerator.clip_grad_norm_(self.model.parameters(), self.recipe.clip_grad)
-        self.optimiser.step()
-        self.optimiser.zero_grad()
-        self.updates += 1
-        self.schedule.step_update(self.updates)
-        if self.ema:
-            self.ema.update(self.accelerator.unwrap_model(self.model), step=self.updates)
-        return float(self.accelerator.reduce(loss.detach(), "mean"))
+    def epoch(self) -> None:
+        """What is left of an epoch, then the validation images; weights, logs and a checkpoint are written."""
+        begun, behind = time.perf_counter(), self.progress.images
+        for parts in self.engine.updates(self.progress.epoch, self.progress.update):
+            self.update(parts)
+        pace = Pace.of(time.perf_counter() - begun, self.progress.images - behind, memory(self.engine))
+        row = self.progress.row(self.engine.validate())
+        better = self.progress.beaten(row)
+        self.progress = self.progress.ended(row)
+        self.engine.put(self.progress.epoch, self.progress.updates)
+        self._guarded("weights", lambda: self.weights(row, better))
+        if self.engine.first:
+            self._guarded("logs", lambda: self.journal.epoch(self.progress, pace))
+        self.checkpoint()
+        self.watch.ends(row, better, pace)
+        if self.wish.signal and self.engine.ranks == 1:
+            raise Stopped(self.wish.signal, self.saved)
 
-    def evaluate(self, split: Any) -> Evaluation:
-        """The kept model's accuracy on a split."""
-        return evaluate(self.kept, self.data.splits[split], self.inputs, self.data.classes)
+    def update(self, parts: list[Batch]) -> None:
+        """One update, and what is due behind it. Raises Stopped, SpecError where too many were skipped."""
+        wish, late = self.wish.signal, self.engine.first and self._late()
+        flags = (float(wish == SIGTERM), float(wish == SIGINT), float(late))
+        done, (terminated, interrupted, slow) = self.engine.update(
+            parts, self.progress.epoch, self.progress.updates, flags
+        )
+        self.progress = self.progress.after(done)
+        self.engine.put(self.progress.epoch, self.progress.updates)
+        self.journal.update(self.progress, done)
+        self.watch.update(self.progress.epoch + 1, done.images, done.loss, done.lr)
+        if done.skipped:
+            self._skipped(done)
+        every = self.engine.settings.every_updates
+        due = slow or (every is not None and self.progress.updates % every == 0)
+        if terminated or interrupted or (due and self.progress.update < self.engine.order.updates):
+            self.checkpoint()
+        if terminated or interrupted:
+            raise Stopped(SIGTERM if terminated else SIGINT, self.saved)
 
-    def write(self, output: Path, done: list[Epoch], epoch: Epoch, better: bool) -> None:
-        """The weights with what is known of them, and the log."""
-        metrics = {"data": self.data.name, "seed": self.seed, **asdict(epoch)}
-        del metrics["seconds"], metrics["images_per_second"]  # equal trainings write equal files
-        for name in (LAST, BEST) if better else (LAST,):
-            save(self.kept, output / name, metrics=metrics, recipe=self.recipe.told(), data=self.data.facts())
-        with replacing(output / LOG) as temporary, temporary.open("w", newline="") as file:
-            table = csv.DictWriter(file, [field.name for field in fields(Epoch)])
-            table.writeheader()
-            table.writerows(asdict(row) for row in done)
+    def _late(self) -> bool:
+        """Whether the time between checkpoints is over."""
+        minutes = self.engine.settings.every_minutes
+        return minutes is not None and time.monotonic() - self.clock > 60 * minutes
+
+    def _skipped(self, done: Update) -> None:
+        """Say that an update was left out. Raises SpecError where that happened too often in a row."""
+        number, recipe = self.progress.updates, self.engine.recipe
+        what = f"the loss is {done.loss}" if not math.isfinite(done.loss) else f"the gradient's norm is {done.norm}"
+        if self.progress.in_a_row <= recipe.max_skipped:
+            self.watch.says(f"update {number} was skipped: {what} in epoch {self.progress.epoch + 1}")
+            return
+        good = f"the last good checkpoint is {self.saved}" if self.saved else "there is no checkpoint yet"
+        often = f", {self.progress.in_a_row} times in a row" if recipe.max_skipped else ""
+        what = f"{what} in epoch {self.progress.epoch + 1}{often}; {good}"
+        raise SpecError.of(DIVERGED, what, "a smaller lr, or clip_grad: 1.0")
+
+    def weights(self, row: Epoch, better: bool) -> None:
+        """The kept weights with what is known of them. Raises OSError."""
+        engine = self.engine
+        metrics = {"data": engine.data.name, "seed": engine.settings.seed, **_finite(asdict(row))}
+        with engine.whole() as model:
+            for name in ((LAST, BEST) if better else (LAST,)) if engine.first else ():
+                told, facts = engine.recipe.told(), engine.data.facts()
+                save(model, self.output / name, metrics=metrics, recipe=told, data=facts)
+
+    def checkpoint(self) -> None:
+        """A checkpoint of here; a full disk is said, and the training goes on with the ones there are."""
+        engine, updates = self.engine, self.progress.updates
+        facts, files = state.collect(engine)
+        told = {"run": manifest.identity(engine), "progress": self.progress.facts(), "state": facts}
+        self._guarded("logs", self.journal.flush)
+        path = self._guarded("checkpoint", lambda: self.store.write(updates, told, files, engine.accelerator))
+        self.saved, self.clock = path or self.saved, time.monotonic()
+
+    def _guarded(self, what: str, write: Callable[[], T]) -> T | None:
+        """What a write gives; None, and a warning, where it failed. Raises OSError where no later one makes it good."""
+        try:
+            return write()
+        except OSError as error:
+            if self.progress.epoch == self.engine.recipe.passes:
+                raise
+            held = f"the last checkpoint is {self.saved}" if self.saved else "there is no checkpoint yet"
+            why = error.strerror or str(error)
+            self.watch.says(f"WARNING: no {what} at update {self.progress.updates}, {why}; {held}; training goes on")
+            return None
 
 
-def _regularised(network: Network, recipe: Recipe) -> Network:
-    """The network with the recipe's dropout and stochastic depth, which are no part of its digest."""
-    wanted = {"drop_path": recipe.drop_path, "head_dropout": recipe.drop}
-    update = {name: rate for name, rate in wanted.items() if rate is not None}
-    return replace(network, family=network.family.model_copy(update=update))
+def cleared(output: Path) -> None:
+    """Remove what another run left."""
+    for name in OURS:
+        path = output / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
-def criterion(recipe: Recipe) -> nn.Module:
-    """The loss; mixed targets come smoothed already."""
-    if recipe.bce_loss:
-        return BinaryCrossEntropy(smoothing=0.0 if recipe.mixes else recipe.smoothing)
-    if recipe.mixes:
-        return SoftTargetCrossEntropy()
-    return LabelSmoothingCrossEntropy(recipe.smoothing) if recipe.smoothing else nn.CrossEntropyLoss()
+def memory(engine: Engine) -> int:
+    """The most memory held so far, bytes: the device's, or the process's where there is none."""
+    if engine.accelerator.device.type == "cuda":
+        return torch.cuda.max_memory_allocated()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def loader(split: Split, recipe: Recipe, seed: int) -> DataLoader[Any]:
-    """The training images in another order every epoch; those that do not fill the last batch are left out of it."""
-    size = min(recipe.batch_size, len(split) - len(split) % 2)  # mixing pairs up the images of a batch
-    order = torch.Generator().manual_seed(seed)
-    return DataLoader(TensorDataset(split.images, split.labels), size, shuffle=True, generator=order, drop_last=True)
-
-
-def schedule(optimiser: torch.optim.Optimizer, recipe: Recipe, updates_per_epoch: int) -> Any:
-    """The learning rate of every update."""
-    made, _ = create_scheduler_v2(
-        optimiser,
-        recipe.sched,
-        num_epochs=recipe.epochs,
-        decay_epochs=recipe.decay_epochs or 30,
-        decay_rate=recipe.decay_rate,
-        min_lr=recipe.min_lr,
-        warmup_lr=recipe.warmup_lr,
-        warmup_epochs=recipe.warmup_epochs,
-        step_on_epochs=False,
-        updates_per_epoch=updates_per_epoch,
-    )
-    return made
+def _finite(row: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON has no nan; an epoch without a single good update has no loss."""
+    return {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in row.items()}
