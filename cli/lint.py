@@ -64,8 +64,8 @@ def command(
 ) -> None:
     """Check specs; print every finding with file, line, column and what would be right.
 
-    Exit code 0: nothing found; 1: findings; 2: wrong usage. Folders are searched for *.yaml, recipes left out. Findings
-    of severity info do not count. `mixspec explain CODE` tells more about a rule.
+    Exit code 0: nothing found; 1: findings; 2: wrong usage. Folders are searched for *.yaml. Findings of severity info
+    do not count. `mixspec explain CODE` tells more about a rule.
     """
     try:
         run = _Run(select, ignore, fix=fix, unsafe=unsafe_fixes, diff=diff, stdin_name=stdin_filename, config=config)

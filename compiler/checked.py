@@ -27,5 +27,7 @@ def problems(error: ValidationError, model: type[BaseModel]) -> list[Problem]:
     """What pydantic found wrong with the fields of ``model``."""
     findings = together(model.__name__, reword(error, model)).errors(include_url=False)
     return [
-        Problem(found["ctx"]["code"], found["ctx"]["what"], found["ctx"]["hint"], found["loc"]) for found in findings
+        Problem(said["code"], said["what"], said["hint"], found["loc"], nearest=tuple(said.get("nearest", ())))
+        for found in findings
+        for said in (found["ctx"],)
     ]

@@ -12,12 +12,14 @@ from typing import Any
 from pydantic import BaseModel
 
 from . import document as documents
+from . import recipe
 from .document import Document
 from .edits import BOM, Edit, apply, bare, split_lines
 from .errors import Path, Span
 from .notation import Scalar, show_plan
 from .parse import Spec, typed
 from .per_stage import PerStage
+from .recipe import is_recipe
 from .registry import Registry
 
 TRAILING, WINDOWS, NO_END, BLANK_END = (
@@ -29,13 +31,21 @@ TRAILING, WINDOWS, NO_END, BLANK_END = (
 
 
 def format_text(text: str, source: str = "<string>") -> str:
-    """The text as `mixspec fmt` writes it. Raises SpecError for a text that is no spec."""
+    """The text as `mixspec fmt` writes it. Raises SpecError for a text that is neither a spec nor a recipe."""
     for _ in range(4):
-        tidy = apply(text, edits(typed(documents.load(text, source))))
+        tidy = apply(text, _edits(documents.load(text, source), source))
         if tidy == text:
             break
         text = tidy
     return text
+
+
+def _edits(document: Document, source: str) -> list[Edit]:
+    """What has to change in a spec, or in a recipe, which holds no notation."""
+    if not is_recipe(document.data, source):
+        return edits(typed(document))
+    recipe.typed(document)
+    return [edit for _, group in layout(document) for edit in group]
 
 
 def edits(spec: Spec) -> list[Edit]:

@@ -84,6 +84,8 @@ def _extent(text: str, rest: Path, stage: int | None, stages: int, key: bool, sa
         calls = plan(parse(text), stages).calls
     except NotationError:
         return None
+    if not calls:
+        return None
     extents = calls[min(stage or 0, stages - 1)].extents
     words = [str(rest[0]), same.get(str(rest[0]), "")] if rest else []
     for word in words:

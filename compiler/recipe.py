@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
 from pydantic.functional_validators import AfterValidator
+from pydantic_core import InitErrorDetails
 
 from . import document
 from .catalogue import FOLDER
 from .checked import changed, problems
-from .complaints import UNKNOWN_KEY, UNKNOWN_NAME, WRONG_VALUE, wrong
+from .complaints import UNKNOWN_KEY, UNKNOWN_NAME, WRONG_VALUE, together, wrong
 from .document import Document
 from .errors import Problem, SpecError
-from .suggest import did_you_mean, nearest
+from .suggest import did_you_mean, divisors, nearest
 
 RECIPES = FOLDER / "recipes"
 UNKNOWN_RECIPE = "MX811"
@@ -204,18 +206,33 @@ class Recipe(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if (self.lr is None) == (self.lr_base is None):
-            raise wrong(WRONG_VALUE, "one of lr and lr_base must be given", "lr: 1e-3")
+        if contradictions := list(self._contradictions()):
+            raise together("Recipe", contradictions)
+        return self
+
+    def _contradictions(self) -> Iterator[InitErrorDetails]:
+        """Values that do not go together, each at the field that is likelier wrong."""
+        if self.lr is None and self.lr_base is None:
+            yield self._about((), "one of lr and lr_base must be given", "lr: 1e-3")
+        if self.lr is not None and self.lr_base is not None:
+            yield self._about("lr_base", "lr_base beside lr", "one of the two")
         if self.warmup_epochs >= self.epochs:
-            raise wrong(WRONG_VALUE, "warmup_epochs must be fewer than epochs", f"epochs: {self.epochs}")
+            yield self._about("warmup_epochs", "warmup_epochs must be fewer than epochs", f"epochs: {self.epochs}")
         if self.sched == "multistep" and not self.decay_milestones:
-            raise wrong(WRONG_VALUE, "multistep needs decay_milestones", "decay_milestones: [30, 60, 90]")
+            yield self._about("sched", "multistep needs decay_milestones", "decay_milestones: [30, 60, 90]")
         if self.batch_size % self.grad_accum_steps:
-            raise wrong(WRONG_VALUE, "grad_accum_steps must divide batch_size", f"batch_size: {self.batch_size}")
+            near = [str(number) for number in divisors(self.batch_size, self.grad_accum_steps)]
+            what, hint = "grad_accum_steps must divide batch_size", f"nearest: {', '.join(near)}"
+            yield self._about("grad_accum_steps", what, hint, nearest=near)
         for name in ("scale", "ratio", "zoom"):
             if (span := getattr(self, name)) and span[0] > span[1]:
-                raise wrong(WRONG_VALUE, f"{name} must rise", f"{name}: [{span[1]}, {span[0]}]")
-        return self
+                better = f"[{span[1]}, {span[0]}]"
+                yield self._about(name, f"{name} must rise", f"{name}: {better}", nearest=[better])
+
+    @staticmethod
+    def _about(field: str | tuple[()], what: str, hint: str, *, nearest: Iterable[str] = ()) -> InitErrorDetails:
+        loc = (field,) if isinstance(field, str) else ()
+        return InitErrorDetails(type=wrong(WRONG_VALUE, what, hint, nearest=nearest), loc=loc, input=None)
 
     def told(self) -> dict[str, Any]:
         """Every field that is not at its default, as plain values."""
@@ -258,6 +275,14 @@ def typed(doc: Document) -> Recipe:
 def plain(data: dict[str, Any]) -> dict[str, Any]:
     """Values of a document or of :meth:`Recipe.told` with the tuples that a recipe has where they have lists."""
     return {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
+
+
+def is_recipe(data: object, source: str) -> bool:
+    """Whether a document is meant as a recipe: by what it says, or by the folder it lies in."""
+    if isinstance(data, dict) and ("family" in data or "sweep" in data):
+        return False
+    says = isinstance(data, dict) and "epochs" in data and "batch_size" in data
+    return says or Path(source).parent.name == RECIPES.name
 
 
 def _located(doc: Document, problem: Problem) -> Problem:

@@ -12,7 +12,8 @@ from ..suggest import did_you_mean, nearest
 from .config import Config
 from .file import File
 from .finding import Finding, Fix
-from .judge import Judged, judge, likewise
+from .judge import Judged, likewise
+from .kinds import judged as judged_by_kind
 from .reading import read
 from .rule import checks, rules
 from .suppress import Suppression, suppressions
@@ -76,7 +77,7 @@ def _explained(findings: list[Finding]) -> list[Finding]:
 def examine(content: str | bytes, source: str, config: Config, taken: Mapping[str, str]) -> File:
     """A file as far as it can be understood."""
     reading = read(content, source)
-    judged = judge(reading.document) if reading.document else Judged(None, None, ())
+    judged = judged_by_kind(reading.document, source) if reading.document else Judged(None, None, ())
     return File(reading, judged, config, taken)
 
 

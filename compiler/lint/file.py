@@ -50,6 +50,11 @@ class File:
         return self.judged.network
 
     @property
+    def name(self) -> str | None:
+        """What the document calls itself, where it could be understood."""
+        return self.judged.name
+
+    @property
     def about(self) -> About | None:
         return self.judged.spec.about if self.judged.spec else None
 

@@ -24,14 +24,17 @@ class Fixed:
 
 def fix(text: str, source: str, config: Config, *, unsafe: bool = False) -> Fixed:
     """Make all repairs that can be made; unsafe ones, which guess what was meant, only if asked for."""
-    applied, seen = 0, {text}
+    applied, seen = 0, [text]
     findings = lint(text, source, config)
     for _ in range(ROUNDS):
         fixes = chosen(findings, unsafe=unsafe)
         better = apply(text, [edit for one in fixes for edit in one.edits])
-        if better in seen:
+        if better in seen:  # repairs that undo each other end at the same text wherever they begin
+            last = min(seen[seen.index(better) :])
+            findings = lint(last, source, config) if last != text else findings
+            text = last
             break
-        seen.add(better)
+        seen.append(better)
         text, applied = better, applied + len(fixes)
         findings = lint(text, source, config)
     return Fixed(text, applied, findings)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
@@ -22,6 +22,9 @@ from ..parse import Spec, family_of, stage_count, typed
 from ..per_stage import PerStage
 from ..registry import parsed
 from ..resolve import Network, resolve
+
+if TYPE_CHECKING:
+    from ..recipe import Recipe
 
 ROUNDS = 5
 MOST, MOST_RENAMED = 100, 20
@@ -38,6 +41,13 @@ class Judged:
     spec: Spec | None
     network: Network | None
     problems: tuple[Problem, ...]
+    recipe: Recipe | None = None
+    """Where the document is no spec but a training recipe."""
+
+    @property
+    def name(self) -> str | None:
+        """What the document calls itself."""
+        return self.spec.about.name if self.spec else self.recipe.name if self.recipe else None
 
 
 def judge(document: Document) -> Judged:
@@ -52,7 +62,7 @@ def judge(document: Document) -> Judged:
             fresh = [problem for problem in error.problems[:MOST] if not _under(problem.where, broken)]
             problems += [problem for problem in fresh if problem not in problems]
             for problem in fresh[:MOST_RENAMED]:
-                document, data = _renamed(document, data, problem)
+                document, data = renamed(document, data, problem)
             data = _mended(data, error.problems, broken) if len(error.problems) <= MOST else None
             if data is None:
                 break
@@ -61,7 +71,7 @@ def judge(document: Document) -> Judged:
     return Judged(None, None, tuple(problems))
 
 
-def _renamed(document: Document, data: Any, problem: Problem) -> tuple[Document, Any]:
+def renamed(document: Document, data: Any, problem: Problem) -> tuple[Document, Any]:
     """With a misspelt key under the name that was meant, so that what it holds is judged at its place."""
     path = problem.where
     if problem.code != UNKNOWN_KEY or not problem.nearest or path not in document.keys:

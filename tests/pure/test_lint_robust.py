@@ -194,3 +194,9 @@ def test_damaged_specs_and_their_repair(text: str) -> None:
     check_places(lint(text, "x.yaml"), text)
     once = fix(text, "x.yaml", Config(), unsafe=True)
     assert fix(once.text, "x.yaml", Config(), unsafe=True).text == once.text
+
+
+def test_repairs_that_undo_each_other_end_somewhere() -> None:
+    text = '"name: a\nfamily: cvt\nclasses: 1depths: [1, 1, 1]\npublished:\n  - source: b\n    disputed: "c: d"\n'
+    once = fix(text, "x.yaml", Config(), unsafe=True)
+    assert fix(once.text, "x.yaml", Config(), unsafe=True).text == once.text

@@ -58,13 +58,13 @@ def test_lasting_keeps_the_share_of_warm_up() -> None:
         ("drop_path: 1", "r.yaml:5:12: MX102 drop_path: must be less than 1, not 1"),
         ("weight_decay: '0.1'", "r.yaml:5:15: MX109 weight_decay must be a number, not '0.1'"),
         ("aa: auto", "r.yaml:5:5: MX102 aa 'auto' does not match"),
-        ("lr_base: 1e-3", "r.yaml:1:1: MX102 one of lr and lr_base must be given"),
-        ("grad_accum_steps: 3", "r.yaml:1:1: MX102 grad_accum_steps must divide batch_size"),
-        ("sched: multistep", "r.yaml:1:1: MX102 multistep needs decay_milestones"),
-        ("scale: [1, 0.5]", "r.yaml:1:1: MX102 scale must rise (scale: [0.5, 1.0])"),
+        ("lr_base: 1e-3", "r.yaml:5:10: MX102 lr_base beside lr"),
+        ("grad_accum_steps: 3", "r.yaml:5:19: MX102 grad_accum_steps must divide batch_size"),
+        ("sched: multistep", "r.yaml:5:8: MX102 multistep needs decay_milestones"),
+        ("scale: [1, 0.5]", "r.yaml:5:8: MX102 scale must rise (scale: [0.5, 1.0])"),
         ("scale: 0.5", "r.yaml:5:8: MX109 scale must be a list"),
         ("opt_betas: [0.9, 1.5]", "r.yaml:5:18: MX102 opt_betas: must be less than 1, not 1.5"),
-        ("warmup_epochs: 10", "r.yaml:1:1: MX102 warmup_epochs must be fewer than epochs (epochs: 10)"),
+        ("warmup_epochs: 10", "r.yaml:5:16: MX102 warmup_epochs must be fewer than epochs (epochs: 10)"),
     ],
 )
 def test_wrong_values_are_located(line: str, said: str) -> None:

@@ -41,7 +41,7 @@ def check(file: File) -> Iterator[Problem]:
     stem = PurePath(file.source).stem
     said = file.document.data if file.document else None
     name = said.get("name") if isinstance(said, dict) else None
-    if file.about is None or file.about.name != name or file.source.startswith("<") or stem == name:
+    if name is None or file.name != name or file.source.startswith("<") or stem == name:
         return
     span = file.span(("name",))
     better = (stem,) if re.fullmatch(r"[a-z0-9][a-z0-9_-]*", stem) else ()
