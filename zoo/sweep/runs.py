@@ -94,10 +94,11 @@ def perform(run: Run) -> Result:
     from ..training.data import Inputs
     from ..training.evaluate import evaluate
     from ..training.loop import train
+    from ..training.settings import Settings
 
     data = _data(run.data)
     network = _with_classes(run.point.network, len(data.classes))
-    trained = train(network, run.point.recipe, data, run.folder, seed=run.seed, overwrite=True)
+    trained = train(network, run.point.recipe, data, run.folder, settings=Settings(seed=run.seed, resume="auto"))
     model, split = load(trained.best), data.split("test")
     seen = evaluate(model, split, Inputs.of(network, data.facts()), data.classes)
     cost = _cost(network)

@@ -117,7 +117,8 @@ class Engine:
         ``number`` is that of the update, counted from 0 over all epochs. Where loss or gradient is not finite, weights
         and buffers stay what they were. Also returns the sums of ``flags`` over the processes.
         """
-        torch._foreach_copy_(self.before, self.buffers)
+        if self.buffers:
+            torch._foreach_copy_(self.before, self.buffers)
         lr, images = self.lr, self._summed([float(sum(len(batch.labels) for batch in parts))])
         loss = torch.zeros((), device=self.accelerator.device)
         for part, batch in enumerate(parts):
@@ -177,7 +178,8 @@ class Engine:
         bad = norm is not None and not math.isfinite(norm) and self.accelerator.scaler is None
         skipped = bad or not math.isfinite(loss)
         if skipped:
-            torch._foreach_copy_(self.buffers, self.before)
+            if self.buffers:
+                torch._foreach_copy_(self.buffers, self.before)
         else:
             self.optimiser.step()
         self.optimiser.zero_grad()
