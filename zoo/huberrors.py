@@ -14,7 +14,7 @@ from .tensorfile import WeightsError
 
 WRONG_ADDRESS, NO_ACCESS, UNREACHABLE, NOT_WHAT_IT_SAID, LOCKED, NOT_PUSHED = (f"MX85{digit}" for digit in range(1, 7))
 LOG_IN = "log in with `hf auth login`, or set HF_TOKEN"
-AGAIN = "nothing was kept; try again"
+AGAIN = "nothing partial is kept; try again"
 LONGEST = 200
 """Characters of a server's own words that are passed on."""
 
@@ -125,10 +125,10 @@ def _status(error: BaseException) -> tuple[str, str, str] | None:
     if status in (409, 412):
         return NOT_PUSHED, "somebody else has committed meanwhile, so nothing was pushed", "look at it and push again"
     if status == 429:
-        return UNREACHABLE, f"{host()} wants fewer requests (429)", "try again later"
+        return UNREACHABLE, f"{_asked(error)} wants fewer requests (429)", "try again later"
     if status >= 500:
-        return UNREACHABLE, f"{host()} answers {status}", AGAIN
-    return NOT_PUSHED, f"{host()} answers {status}{f': {words}' if words else ''}", ""
+        return UNREACHABLE, f"{_asked(error)} answers {status}", AGAIN
+    return NOT_PUSHED, f"{_asked(error)} answers {status}{f': {words}' if words else ''}", ""
 
 
 def _network(error: BaseException) -> tuple[str, str, str] | None:
@@ -139,7 +139,7 @@ def _network(error: BaseException) -> tuple[str, str, str] | None:
     if "ConnectError" in names:
         return (
             UNREACHABLE,
-            f"{_asked(error)} cannot be reached: {error}",
+            f"{_asked(error)} cannot be reached: {_reason(error)}",
             "HF_ENDPOINT names a mirror",
         )
     if "TransportError" in names:
@@ -158,8 +158,12 @@ def _network(error: BaseException) -> tuple[str, str, str] | None:
 
 def _asked(error: BaseException) -> str:
     """The server that was asked: the Hub, or the storage it names."""
-    request = getattr(error, "_request", None)
+    request = getattr(getattr(error, "response", error), "_request", None)
     return host() if request is None else str(request.url.netloc, "ascii").rpartition("@")[2]
+
+
+def _reason(error: BaseException) -> str:
+    return re.sub(r"\[Errno -?\d+\] ", "", str(error)).lower()
 
 
 def _disk(error: BaseException) -> tuple[str, str, str] | None:

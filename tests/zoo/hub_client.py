@@ -24,6 +24,7 @@ def client(hub: Hub, cache: Path, token: str | None = TOKEN) -> Iterator[pytest.
             "HUGGINGFACE_CO_URL_TEMPLATE": hub.url + "/{repo_id}/resolve/{revision}/{filename}",
             "HF_HUB_CACHE": str(cache),
             "HF_HUB_OFFLINE": False,
+            "DOWNLOAD_CHUNK_SIZE": 1000,
             "HF_HUB_DISABLE_XET": True,
             "HF_TOKEN_PATH": str(cache / "no token"),
         }

@@ -12,6 +12,7 @@ import hashlib
 import json
 import re
 import socket
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -128,6 +129,16 @@ def git_hash(content: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
 
+class Server(ThreadingHTTPServer):
+    """A thread for each connection; clients that go away are no news."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
+
 class Hub:
     """The server. ``url`` is its endpoint; what is large comes from another port."""
 
@@ -138,9 +149,8 @@ class Hub:
         class Bound(Handler):
             server_hub = hub
 
-        self.servers = [ThreadingHTTPServer(("127.0.0.1", 0), Bound) for _ in range(2)]
+        self.servers = [Server(("127.0.0.1", 0), Bound) for _ in range(2)]
         for server in self.servers:
-            server.daemon_threads = True
             threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         self.url, self.storage = (f"http://127.0.0.1:{server.server_address[1]}" for server in self.servers)
 
@@ -207,7 +217,8 @@ class Hub:
         told = request.json()
         name = f"{told['organization']}/{told['name']}"
         if request.token != TOKEN:
-            return error(403 if request.token else 401, "You don't have the rights to create a model here")
+            known = request.token == READ_TOKEN
+            return error(403 if known else 401, "You don't have the rights to create a model here")
         if name in self.repos:
             return said({"error": "You already created this model repo", "url": f"{self.url}/{name}"}, 409)
         self.repos[name] = Repo(private=told.get("visibility") == "private" or bool(told.get("private")))
