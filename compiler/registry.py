@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
-from .complaints import NOTATION, UNKNOWN_NAME, WRONG_VALUE, reword, short, together, wrong
+from .complaints import NOTATION, UNKNOWN_NAME, WRONG_VALUE, all_keys, reword, short, together, wrong
 from .notation import Clause, NotationError, Scalar, parse
 from .operator import Operator
 from .suggest import did_you_mean, nearest
@@ -137,24 +137,45 @@ class Registry(Mapping[str, type[Op]]):
     def plan_schema(self) -> dict[str, Any]:
         """JSON Schema of notation for all stages."""
         stages = r"(\s+in\s+stages?\s+\d+(\s*(-|–|to|and|,)\s*\d+)*)?"
-        clause = self._pattern + stages
-        return {"type": "string", "pattern": rf"^\s*{clause}(\s*,\s*{clause})*\s*$"}
+        return {"type": "string", "pattern": rf"^(\s*{self._pattern}{stages}\s*(,(?!\s*$)|$))+$"}
 
     @cached_property
     def _pattern(self) -> str:
-        names = "|".join("".join(f"[{c.lower()}{c.upper()}]" if c.isalpha() else c for c in name) for name in self)
-        return rf"({names})(\s+\w+\s*=\s*(\([^()]*\)|[^\s,()]+))*"
+        """One operator with parameters of its own: names without case, parameters under both of their names."""
+        value = r"\s*=\s*(\([^()]*\)|[^\s,()]+)"
+        return f"({'|'.join(_call_pattern(name, self[name], value) for name in self)})"
 
     def typed_schemas(self, *, per_stage: bool = False) -> list[dict[str, Any]]:
         """JSON Schema of every operator's typed form, with lists of values for the stages where asked."""
         return [_typed_schema(self[name], per_stage) for name in self]
 
 
+def untitled(fields: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The fields without the titles that pydantic makes of their names."""
+    return {
+        key: {word: value for word, value in field.items() if word != "title" or not str(value)[:1].isupper()}
+        for key, field in fields.items()
+    }
+
+
+def _by_stage(field: dict[str, Any]) -> dict[str, Any]:
+    """A value, or a list with one for each stage."""
+    bare = {word: value for word, value in field.items() if word not in ("description", "default")}
+    said = {word: value for word, value in field.items() if word == "description"}
+    return {**said, "anyOf": [bare, {"type": "array", "items": bare}]}
+
+
+def _call_pattern(name: str, cls: type[Operator], value: str) -> str:
+    word = "".join(f"[{c.lower()}{c.upper()}]" if c.isalpha() else c for c in name)
+    keys = "|".join(all_keys(cls))
+    return rf"{word}(\s+({keys}){value})*" if keys else word
+
+
 def _typed_schema(cls: type[Operator], per_stage: bool) -> dict[str, Any]:
     schema = cls.model_json_schema(by_alias=True)
     fields: dict[str, Any] = {"type": {"const": cls.notation}}
-    for key, field in schema.get("properties", {}).items():
-        fields[key] = {"anyOf": [field, {"type": "array", "items": field}]} if per_stage else field
+    for key, field in untitled(schema.get("properties", {})).items():
+        fields[key] = _by_stage(field) if per_stage else field
     names = {field.alias or name: name for name, field in cls.model_fields.items()}
     fields |= {names[key]: field for key, field in list(fields.items()) if names.get(key, key) != key}
     return {

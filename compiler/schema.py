@@ -11,6 +11,8 @@ from pydantic import BaseModel
 
 from .families import registry as families
 from .family import Family
+from .recipe import OPTIMISERS, Recipe
+from .registry import untitled
 from .spec import About
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -31,6 +33,24 @@ def schema(family: str | None = None) -> dict[str, Any]:
         own, shared = _of(families[name])
         defs |= {name: own, **shared}
     return _compact({"$schema": DIALECT, "title": "mixspec", **whole, "$defs": defs})
+
+
+def recipe_schema() -> dict[str, Any]:
+    """What a training recipe may say."""
+    own = Recipe.model_json_schema()
+    fields = _described(own, Recipe)
+    fields["opt"] |= {"enum": list(OPTIMISERS)}
+    return {
+        "$schema": DIALECT,
+        "title": "mixspec recipe",
+        "description": _summary(Recipe),
+        "type": "object",
+        "properties": fields,
+        "required": own["required"],
+        "anyOf": [{"required": ["lr"]}, {"required": ["lr_base"]}],
+        "additionalProperties": False,
+        **({"$defs": own["$defs"]} if "$defs" in own else {}),
+    }
 
 
 def _chooser() -> dict[str, Any]:
@@ -65,7 +85,7 @@ def _of(cls: type[Family]) -> tuple[dict[str, Any], dict[str, Any]]:
 def _described(schema: dict[str, Any], cls: type[BaseModel]) -> dict[str, Any]:
     """The properties, each with its field's description also where the type brings one of its own."""
     words = {field.alias or name: field.description for name, field in cls.model_fields.items()}
-    return {key: {**value, "description": words[key] or ""} for key, value in schema["properties"].items()}
+    return {key: {**value, "description": words[key] or ""} for key, value in untitled(schema["properties"]).items()}
 
 
 def _both_names(fields: dict[str, Any], cls: type[BaseModel]) -> dict[str, Any]:
@@ -74,7 +94,7 @@ def _both_names(fields: dict[str, Any], cls: type[BaseModel]) -> dict[str, Any]:
     return fields | {full[key]: value for key, value in fields.items() if key in full}
 
 
-def _summary(cls: type[Family]) -> str:
+def _summary(cls: type[BaseModel]) -> str:
     return (cls.__doc__ or "").strip().split("\n")[0]
 
 

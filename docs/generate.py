@@ -30,12 +30,13 @@ from mixspec.compiler.families import registry as families
 from mixspec.compiler.mixers import registry as mixers
 from mixspec.compiler.operator import Operator
 from mixspec.compiler.registry import Registry
-from mixspec.compiler.schema import schema
+from mixspec.compiler.schema import recipe_schema, schema
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 TRACED = ROOT / "docs" / "baselines.md"
 SCHEMA = ROOT / "docs" / "spec.schema.json"
+SCHEMAS = {SCHEMA: schema, ROOT / "docs" / "recipe.schema.json": recipe_schema}
 """JSON Schema of specs, for editors and for validators that cannot run mixspec; written whole."""
 
 
@@ -121,9 +122,9 @@ def main(arguments: list[str]) -> int:
     named = [Path(word).resolve() for word in arguments if not word.startswith("-")]
     without = [TRACED] if "--without-torch" in arguments else []
     stale = []
-    for page in named or [page for page in (*PAGES, SCHEMA) if page not in without]:
+    for page in named or [page for page in (*PAGES, *SCHEMAS) if page not in without]:
         old = page.read_text("utf-8") if page.exists() else ""
-        new = json.dumps(schema(), indent=1) + "\n" if page == SCHEMA else rendered(old)
+        new = json.dumps(SCHEMAS[page](), indent=1) + "\n" if page in SCHEMAS else rendered(old)
         if old != new:
             stale.append(page.relative_to(ROOT))
             if "--check" not in arguments:

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,12 +12,13 @@ import jsonschema
 import pytest
 
 from mixspec.compiler import document
-from mixspec.compiler.catalogue import find, names
+from mixspec.compiler.catalogue import FOLDER, find, names
 from mixspec.compiler.families import registry as families
 from mixspec.compiler.mixers import registry as mixers
-from mixspec.compiler.schema import DIALECT, schema
+from mixspec.compiler.schema import DIALECT, recipe_schema, schema
 
-REPOSITORY = Path(__file__).parents[2] / "docs" / "spec.schema.json"
+ROOT = Path(__file__).parents[2]
+REPOSITORY = ROOT / "docs" / "spec.schema.json"
 TYPES = {"object": dict, "array": list, "string": str, "integer": int, "number": (int, float), "boolean": bool}
 SIZES = {"minimum": lambda x, n: x >= n, "maximum": lambda x, n: x <= n, "exclusiveMinimum": lambda x, n: x > n}
 SIZES |= {"exclusiveMaximum": lambda x, n: x < n}
@@ -110,6 +113,7 @@ def test_the_schema_in_the_repository_judges_every_spec_with_an_independent_vali
 FORMS = [
     "SepConv",
     "sepconv k=(3,5,7,9) r=2",
+    "SEPCONV kernel=3 ratio=2",
     "SepConv in stages 1–2, attention Ch=32 in stages 3 to 4",
     "SepConv in stages 1, 2 and 3, attention in stage 4",
     ["SepConv", "SepConv k=3", {"type": "SepConv", "kernel": 3}, "attention"],
@@ -126,6 +130,11 @@ def test_every_form_of_mixers_is_valid(form: Any, whole: dict[str, Any]) -> None
 
 WRONG = [
     {"mixers": "SepConf"},
+    {"mixers": "SepConv kk=3"},
+    {"mixers": "SepConv K=3"},
+    {"mixers": "SepConv k=3, attention k=3 in stage 4"},
+    {"mixers": "SepConv k=3,"},
+    {"mixers": "SepConv", "mlp": "MLP kk=3"},
     {"mixers": "SepConv in stages"},
     {"mixers": {"type": "SepConv", "kk": 7}},
     {"mixers": {"type": "SepConv", "k": 0}},
@@ -172,3 +181,47 @@ def test_a_schema_is_small_and_refers_only_to_what_it_holds(whole: dict[str, Any
 def test_unknown_family() -> None:
     with pytest.raises(KeyError):
         schema("metformer")
+
+
+def checked(file: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """What the command check-jsonschema says about a file; it needs no network for schemas that it has or is given."""
+    command = [str(Path(sys.executable).with_name("check-jsonschema")), *options, str(file)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("kind", ["spec", "recipe"])
+def test_the_command_check_jsonschema_judges_alike(kind: str, tmp_path: Path) -> None:
+    """It matches patterns with ECMAScript's regular expressions, as editors do."""
+    good = {
+        "spec": "name: a\nfamily: metaformer\nsize: s12\nmixers: sepconv kernel=3 in stages 1–2, attention Ch=32\n",
+        "recipe": "name: a\nepochs: 3\nbatch_size: 64\nlr: 1.0e-3\nopt: adamw\n",
+    }[kind]
+    schema = ("--schemafile", str(REPOSITORY.with_name(f"{kind}.schema.json")))
+    file = tmp_path / "a.yaml"
+    file.write_text(good, encoding="utf-8")
+    done = checked(file, *schema)
+    assert done.returncode == 0, done.stdout
+    file.write_text(good.replace("kernel=3", "kernell=3").replace("adamw", "adamww"), encoding="utf-8")
+    assert checked(file, *schema).returncode == 1
+
+
+@pytest.mark.parametrize("file", sorted((FOLDER / "recipes").glob("*.yaml")), ids=lambda file: file.stem)
+def test_every_shipped_recipe_is_valid(file: Path) -> None:
+    validator = jsonschema.Draft202012Validator(recipe_schema())
+    data = document.read(file).data
+    assert not [error.message for error in validator.iter_errors(data)]
+    assert isinstance(data, dict)
+    assert not validator.is_valid({**data, "wieght_decay": 0.1})
+    assert not validator.is_valid({key: value for key, value in data.items() if key not in ("lr", "lr_base")})
+
+
+@pytest.mark.parametrize(
+    ("file", "builtin"),
+    [("action.yml", "vendor.github-actions"), (".github/workflows/ci.yml", "vendor.github-workflows")],
+)
+def test_our_files_for_github_are_what_github_reads(file: str, builtin: str, tmp_path: Path) -> None:
+    done = checked(ROOT / file, "--builtin-schema", builtin)
+    assert done.returncode == 0, done.stdout
+    spoilt = tmp_path / "spoilt.yml"
+    spoilt.write_text((ROOT / file).read_text("utf-8").replace("runs", "rusn"), "utf-8")
+    assert checked(spoilt, "--builtin-schema", builtin).returncode == 1
