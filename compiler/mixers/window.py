@@ -76,23 +76,65 @@ class Window(Mixer):
         return 3 * tiling.padded(at.c).size + tiling.pairs * (at.c // self.head_channels)
 
     def forward(self, m: Bound, x: Tensor) -> Tensor:
+        from ..layout import tuned
         from ..ops import tiles
 
         c = x.shape[1]
         tiling = Tiling.of(x.shape[2], x.shape[3], self.window, self.shift)
+        if tuned(x):
+            return self._one_by_one(m, x, tiling)
         q, k, v = tiles.split(m.qkv(tiles.lay(x, tiling)), tiling, 3, c // self.head_channels).unbind(0)
+        return tiles.lift(m.proj(tiles.join(self._mixed(m, q, k, v, tiling), tiling)), tiling)
+
+    def _one_by_one(self, m: Bound, x: Tensor, tiling: Tiling) -> Tensor:
+        """The same where windows are maps of their own, which takes fewer copies."""
+        from ..layout import differentiated
+        from ..ops import tiles
+
+        qkv = m.qkv(tiles.cut(x, tiling))
+        heads = qkv.flatten(2).unflatten(1, (3, -1, self.head_channels)).transpose(-1, -2)
+        if differentiated(x, *m.parameters()):
+            q, k, v = heads.unflatten(0, (-1, tiling.count)).unbind(2)
+            y = self._mixed(m, q, k, v, tiling).flatten(0, 1)
+        else:
+            y = self._fused(m, heads, tiling)
+        return tiles.sew(m.proj(y.transpose(-1, -2).flatten(1, 2).unflatten(2, qkv.shape[2:])), tiling)
+
+    def _mixed(self, m: Bound, q: Tensor, k: Tensor, v: Tensor, tiling: Tiling) -> Tensor:
+        """Values mixed in every window; all are (B, windows, heads, positions, d)."""
         weights = self.logits(m, q, k, tiling).softmax(-1)
-        return tiles.lift(m.proj(tiles.join(weights.to(v.dtype) @ v, tiling)), tiling)
+        return weights.to(v.dtype) @ v
+
+    def _fused(self, m: Bound, heads: Tensor, tiling: Tiling) -> Tensor:
+        """Values (B * windows, heads, positions, d) mixed without writing the weights to memory, from queries, keys and
+        values (B * windows, 3, heads, positions, d). Its backward would be slower, and has none for the table.
+        """
+        import torch
+        from torch.nn.functional import scaled_dot_product_attention
+
+        bias = self._bias(m, tiling, heads)
+        if not tiling.shifted:
+            return scaled_dot_product_attention(*heads.unbind(1), attn_mask=None if bias is None else bias[None])
+        # image by image the mask of every window serves as it is
+        images = (image.unbind(1) for image in heads.split(tiling.count))
+        mixed = [scaled_dot_product_attention(*image, attn_mask=bias).transpose(1, 2) for image in images]
+        return torch.cat(mixed).transpose(1, 2)
+
+    def _bias(self, m: Bound, tiling: Tiling, like: Tensor) -> Tensor | None:
+        """What is added to the logits: (windows or 1, heads, positions, positions) or, of one window's, without the
+        first axis; None if there is nothing.
+        """
+        from ..ops import tiles
+
+        bias = tiles.position_bias(m.table, self.window, tiling) if self.table else None
+        if not tiling.shifted:
+            return bias
+        mask = tiles.shift_mask(tiling, like)
+        return mask if bias is None else bias + mask
 
     def logits(self, m: Bound, q: Tensor, k: Tensor, tiling: Tiling) -> Tensor:
         """(B, windows, heads, positions, positions) from queries and keys (B, windows, heads, positions, d)."""
         import torch
 
-        from ..ops import tiles
-
-        scores, scale = q @ k.transpose(-1, -2), self.head_channels**-0.5
-        bias = tiles.position_bias(m.table, self.window, tiling) if self.table else None
-        if tiling.shifted:
-            mask = tiles.shift_mask(tiling, q)
-            bias = mask if bias is None else bias + mask
+        scores, scale, bias = q @ k.transpose(-1, -2), self.head_channels**-0.5, self._bias(m, tiling, q)
         return scores * scale if bias is None else torch.add(bias, scores, alpha=scale)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
 from ..tiling import Axis, Tiling
 
-MASKED = -100.0
-"""Added to the logits of positions that meet only because the map was rolled; the softmax makes it zero."""
+MASKED = -1000.0
+"""Added to the logits of positions that meet only because the map was rolled. The softmax makes it zero, and exactly so:
+of Swin's -100 it makes subnormal numbers, with which CPUs compute several times slower."""
 
 
 def lay(x: Tensor, tiling: Tiling) -> Tensor:
@@ -41,6 +45,58 @@ def join(x: Tensor, tiling: Tiling) -> Tensor:
     rows, columns = tiling.rows, tiling.columns
     tiles = x.reshape(x.shape[0], rows.count, columns.count, x.shape[2], rows.side, columns.side, x.shape[-1])
     return tiles.permute(0, 3, 6, 1, 4, 2, 5).reshape(x.shape[0], -1, rows.padded, columns.padded)
+
+
+def cut(x: Tensor, tiling: Tiling) -> Tensor:
+    """The windows of (B, C, H, W), padded and shifted, as maps of their own: (B * windows, C, rows, columns).
+
+    One copy, channels last; :func:`sew` is the inverse. What they are to :func:`lay` and :func:`split`, for operators
+    that take windows one by one.
+    """
+    rows, columns = tiling.rows, tiling.columns
+    if rows.padded > rows.size or columns.padded > columns.size:
+        x = pad(x, (0, columns.padded - columns.size, 0, rows.padded - rows.size))
+    order, back = _orders(tiling, x.device)
+    windows = _Reordered.apply(x.permute(0, 2, 3, 1).flatten(1, 2), order, back)
+    return windows.reshape(-1, rows.side, columns.side, x.shape[1]).permute(0, 3, 1, 2)
+
+
+def sew(windows: Tensor, tiling: Tiling) -> Tensor:
+    """The map (B, C, H, W) of windows that :func:`cut` has made."""
+    rows, columns = tiling.rows, tiling.columns
+    order, back = _orders(tiling, windows.device)
+    tokens = windows.permute(0, 2, 3, 1).reshape(-1, rows.padded * columns.padded, windows.shape[1])
+    x = _Reordered.apply(tokens, back, order).unflatten(1, (rows.padded, columns.padded)).permute(0, 3, 1, 2)
+    return x[:, :, : rows.size, : columns.size]
+
+
+@lru_cache(maxsize=64)
+def _orders(tiling: Tiling, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Which position of the padded map each position of the shifted windows is, and the inverse."""
+    rows, columns = tiling.rows, tiling.columns
+    with torch.inference_mode(False):  # held beyond the call, they must not be bound to its mode
+        places = torch.arange(rows.padded * columns.padded, device=device).view(rows.padded, columns.padded)
+        rolled = places.roll((-rows.shift, -columns.shift), (0, 1))
+        order = rolled.view(rows.count, rows.side, columns.count, columns.side).transpose(1, 2).flatten()
+        return order, order.argsort()
+
+
+class _Reordered(torch.autograd.Function):
+    """Tokens (B, N, C) in another order; backward the inverse, in place of a sum over indices that all differ."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(tokens: Tensor, order: Tensor, back: Tensor) -> Tensor:
+        return tokens.index_select(1, order)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor], output: Tensor) -> None:
+        _, ctx.order, ctx.back = inputs
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        return _Reordered.apply(grad, ctx.back, ctx.order), None, None
 
 
 def position_bias(table: Tensor, window: int, tiling: Tiling) -> Tensor:
