@@ -5,6 +5,8 @@
 - Batch norms go into the convolution or linear map in front of them. Which one that is, is read off a symbolic trace of
   the forward that calls the norm, so no layer has to declare it. What cannot be traced, since its path depends on the
   input, keeps its norms.
+- Activations go into the convolution or linear map in front of them in the same way: they are applied to what it has
+  just computed, before it is written to memory.
 - Dropout and stochastic depth are left out.
 """
 
@@ -24,7 +26,8 @@ from torch.fx import Graph, Node, Tracer
 from torch.fx.proxy import TraceError
 
 from .bound import Bound
-from .modules import DropPath, Passed, Pointwise
+from .modules import DropPath, Passed, Pointwise, StarReLU
+from .ops.activated import ActivatedConv, ActivatedPointwise, Squared
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -57,6 +60,7 @@ def freeze(model: Model) -> Model:
             return cast(Model, copy)
         copy = _settled(copy.eval().requires_grad_(False))
         _fold_norms(copy)
+        _join_activations(copy)
     frozen = _empty(type(copy))
     frozen.__dict__.update(copy.__dict__)
     return cast(Model, frozen.eval().requires_grad_(False))
@@ -113,22 +117,42 @@ def _hooked(part: nn.Module) -> bool:
 
 def _fold_norms(root: nn.Module) -> None:
     """Put every batch norm into what feeds it, where nothing else reads that."""
-    owners = list(root.modules())
-    uses = Counter(part for _, part in root.named_modules(remove_duplicate=False))
     tied = Counter(weight for _, weight in root.named_parameters(remove_duplicate=False))
-    for owner in owners:
+    for owner, name, norm, conv in _behind_convolutions(root, (nn.BatchNorm2d,)):
+        alone = all(tied[weight] == 1 for weight in conv.parameters())
+        if alone and norm.running_var is not None and conv.weight.shape[0] == norm.num_features:
+            _fold(conv, norm)
+            owner.set_submodule(name, nn.Identity())
+
+
+def _join_activations(root: nn.Module) -> None:
+    """Put every activation into what feeds it, where nothing else reads that."""
+    for owner, name, act, conv in _behind_convolutions(root, (nn.ReLU, nn.GELU, nn.SiLU, StarReLU)):
+        if isinstance(conv, nn.Conv2d) and (conv.padding_mode != "zeros" or isinstance(conv.padding, str)):
+            continue
+        if isinstance(act, nn.GELU) and act.approximate != "none":
+            continue
+        conv.__class__ = ActivatedConv if isinstance(conv, nn.Conv2d) else ActivatedPointwise
+        conv.then = "relu" if isinstance(act, StarReLU) else type(act).__name__.lower()
+        rest = Squared(act.scale.detach(), act.bias.detach()) if isinstance(act, StarReLU) else nn.Identity()
+        owner.set_submodule(name, rest)
+
+
+def _behind_convolutions(
+    root: nn.Module, kinds: tuple[type[nn.Module], ...]
+) -> Iterator[tuple[nn.Module, str, Any, Any]]:
+    """Parts of these kinds that nothing but a convolution feeds, whose result nothing else reads; both used once: the
+    owner, the part's name in it, the part and the convolution.
+    """
+    uses = Counter(part for _, part in root.named_modules(remove_duplicate=False))
+    for owner in list(root.modules()):
         # a model that is no layer of ours may call its own parts from elsewhere than its forward
         if owner is root and not isinstance(owner, Bound | nn.Sequential):
             continue
-        for name, norm, conv in Flow.of(owner).norms() if _has_norm(owner) else ():
-            alone = uses[norm] == uses[conv] == 1 and all(tied[weight] == 1 for weight in conv.parameters())
-            if alone and conv.weight.shape[0] == norm.num_features:
-                _fold(conv, norm)
-                owner.set_submodule(name, nn.Identity())
-
-
-def _has_norm(owner: nn.Module) -> bool:
-    return any(type(part) is nn.BatchNorm2d for part in owner.children())
+        if any(type(part) in kinds for part in owner.children()):
+            for name, part, conv in list(Flow.of(owner).behind_convolutions(kinds)):
+                if uses[part] == uses[conv] == 1:
+                    yield owner, name, part, conv
 
 
 def _fold(conv: nn.Conv2d | Pointwise, norm: nn.BatchNorm2d) -> None:
@@ -165,15 +189,19 @@ class Flow:
                 flow.read.append(str(node.target))
         return flow
 
-    def norms(self) -> Iterator[tuple[str, nn.BatchNorm2d, nn.Conv2d | Pointwise]]:
-        """Name of every norm that has one input, the result of a convolution that nothing else reads, and both."""
+    def behind_convolutions(
+        self, kinds: tuple[type[nn.Module], ...]
+    ) -> Iterator[tuple[str, nn.Module, nn.Conv2d | Pointwise]]:
+        """Every part of these kinds with one input, the result of a convolution that nothing else reads: its name, the
+        part and the convolution.
+        """
         for node in self.graph.nodes if self.graph else ():
-            norm = self._only_call(node)
-            if type(norm) is not nn.BatchNorm2d or norm.running_var is None or len(node.all_input_nodes) != 1:
+            part = self._only_call(node)
+            if part is None or type(part) not in kinds or len(node.all_input_nodes) != 1:
                 continue
             source = self._source(node.all_input_nodes[0])
             if source is not None:
-                yield str(node.target), norm, source
+                yield str(node.target), part, source
 
     def end(self) -> nn.Conv2d | Pointwise | None:
         """The convolution whose result is the module's, if there is one."""
@@ -189,6 +217,8 @@ class Flow:
             return None
         if type(part) is nn.Conv2d or type(part) is Pointwise:
             return part
+        if type(part) is nn.Identity:  # what is left of a norm
+            return self._source(node.all_input_nodes[0])
         return Flow.of(part).end()
 
     def _only_call(self, node: Node) -> nn.Module | None:
