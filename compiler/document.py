@@ -31,6 +31,8 @@ CODES = {
 }
 
 MAX_BYTES = 256 * 1024
+WEIGHTS = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".onnx")
+"""How files of weights end."""
 MAX_LISTED = 20
 """Bad characters reported one by one; a binary file would hold thousands."""
 
@@ -117,7 +119,10 @@ def _error(source: str, code: str, what: str, hint: str = "", span: Span = START
 
 
 def decode(data: str | bytes, source: str) -> str:
-    """The text of a file. Raises SpecError if it is too large, or of another encoding."""
+    """The text of a file. Raises SpecError if it is too large, of another encoding, or no text but weights."""
+    if source.lower().endswith(WEIGHTS):
+        hint = f"`mixspec verify {source}` and `mixspec inspect {source}` read weights"
+        raise _error(source, "MX006", "this file holds weights, not a spec", hint)
     if len(data) > MAX_BYTES or (isinstance(data, str) and len(data.encode("utf-8", "surrogatepass")) > MAX_BYTES):
         raise _error(source, "MX005", f"the file is larger than {MAX_BYTES // 1024} KiB", "a spec is one page")
     if isinstance(data, str):

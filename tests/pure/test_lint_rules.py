@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
@@ -14,7 +14,13 @@ from mixspec.compiler.lint.finding import Finding
 from mixspec.compiler.lint.fixing import fix
 from mixspec.compiler.lint.portability import obstacle
 from mixspec.compiler.lint.rule import FAMILIES, Rule, rules
+from mixspec.compiler.mixers import registry as mixers
 from mixspec.compiler.mixers.identity import IdentityMixer
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mixspec.compiler.bound import Bound
 
 RULES = list(rules().values())
 SMALL = "name: small\nfamily: metaformer\nsize: s12\nmixers: SepConv\ndescription: small\n"
@@ -34,6 +40,7 @@ ELSEWHERE = {
     "MX202",  # no shipped family asks a mixer for a stride it lacks without one
     "MX208",  # a family
     "MX507",  # two files
+    "MX601",  # no shipped mixer
     "MX602",  # no shipped mixer
 }
 
@@ -189,6 +196,37 @@ def test_budget_of_the_project() -> None:
     assert "1,000,000,000 are allowed, from pyproject.toml" in finding.what
     own = SMALL + "budget: {max_macs: 9G}\n"
     assert not [one for one in lint(own, "<example>", config) if one.code == "MX302"]
+
+
+class Branching(IdentityMixer):
+    """A mixer that no compiler takes in one graph: tests/torch/test_portability.py shows that it is so."""
+
+    notation = "branching"
+    cannot: ClassVar = {"compile": "it branches on values"}
+
+    def forward(self, m: Bound, x: Tensor) -> Tensor:
+        return x if x.sum() > 0 else -x
+
+
+def test_targets_that_a_mixer_cannot_serve_are_found_at_their_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(mixers._loaded, "branching", Branching)
+    text = SMALL.replace("SepConv", "SepConv in stages 1-3, branching in stage 4")
+    assert codes(text + "targets: [onnx]\n") == codes(text + "targets: [fp16, any_size]\n") == set()
+    [found] = only(text + "targets: [compile]\n", "MX602")
+    assert (found.what, found.hint) == ("stage 4: branching does not support compile", "it branches on values")
+    assert text.split("\n")[3][found.span.column - 1 : found.span.end_column - 1] == "branching"
+
+
+def test_negative_widths_are_one_mistake() -> None:
+    text = "name: small\nfamily: metaformer\ndepths: [2, 2, 6, 2]\ndims: [64, 128, -320, 512]\nmixers: SepConv\n"
+    assert codes(text) == {"MX102"}
+
+
+def test_weights_are_no_spec_and_the_hint_says_what_reads_them() -> None:
+    for content in (b"\0" * 9, b"\0" * 900_000):
+        [found] = lint(content, "model.safetensors")
+        assert (found.code, found.what) == ("MX006", "this file holds weights, not a spec")
+        assert "mixspec inspect model.safetensors" in found.hint
 
 
 def test_a_mixer_says_what_it_cannot_do() -> None:

@@ -39,7 +39,7 @@ severity = "warning"
 def check(file: File) -> Iterator[Problem]:
     """Complain about the smaller number."""
     dims = file.document.data.get("dims") if file.document and isinstance(file.document.data, dict) else None
-    if not isinstance(dims, list) or not all(type(width) is int for width in dims):
+    if not isinstance(dims, list) or not all(type(width) is int and width > 0 for width in dims):
         return
     for stage in range(1, len(dims)):
         if dims[stage] < dims[stage - 1]:

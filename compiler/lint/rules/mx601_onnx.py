@@ -7,21 +7,8 @@ Why
     The export would fail, or give wrong values, after training.
 
 Example
-    Bad::
-
-        name: small
-        family: metaformer
-        size: s12
-        mixers: Hpx
-        targets: [onnx]
-
-    Good::
-
-        name: small
-        family: metaformer
-        size: s12
-        mixers: SepConv
-        targets: [onnx]
+    No shipped mixer: `mixspec export --to onnx` writes all of them, Fourier transforms as matrices of real numbers. A
+    mixer of your own says so in a class variable, `cannot: ClassVar = {"onnx": "it sorts positions"}`.
 """
 
 from __future__ import annotations
