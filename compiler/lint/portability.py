@@ -11,7 +11,6 @@ from ..mixer import Mixer
 from .file import File
 
 FOURIER = {
-    "onnx": "its Fourier transforms have no form in ONNX that exporters write reliably",
     "fp16": "Fourier transforms in half precision need maps whose sides are powers of two",
 }
 
