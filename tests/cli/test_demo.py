@@ -5,9 +5,9 @@ import pytest
 from typer.testing import CliRunner
 
 from mixspec.cli import app
+from mixspec.compiler.recipe import Recipe
 from mixspec.zoo import demo
 from mixspec.zoo.training.data import Split, digits
-from mixspec.compiler.recipe import Recipe
 
 run = CliRunner().invoke
 
@@ -29,9 +29,9 @@ def test_demo_shows_everything_and_fails_below_its_goal(tmp_path: Path, monkeypa
     for said in ("CADAsp Ch=8", "Hpx K=31", "attention", "The first test images:", "best.safetensors was best", "said"):
         assert said in result.stdout
     files = {"best.safetensors", "last.safetensors", "log.csv", "kernels.png"}
-    assert {entry.name for entry in tmp_path.iterdir()} == files
+    assert files < {entry.name for entry in tmp_path.iterdir()}
     monkeypatch.setattr(demo, "GOAL", 0.0)
     again = run(app, ["demo", "--output", str(tmp_path)])
     assert again.exit_code == 0
     assert " % of the test images right, in " in again.stdout.splitlines()[-1]
-    assert {entry.name for entry in tmp_path.iterdir()} == files
+    assert files < {entry.name for entry in tmp_path.iterdir()}

@@ -25,11 +25,12 @@ from .checkpoint import FOLDER, Checkpoint, Store
 from .data import Batch, Data
 from .engine import Engine
 from .evaluate import fits
-from .journal import LOGS, Journal
+from .journal import LOGS, TIMINGS, Journal
 from .lock import locked
 from .progress import Progress, Update
 from .settings import Settings
 from .stopping import Stopped, Wish, listening
+from .tables import rows
 from .watch import Epoch, Pace, Watch
 
 DIVERGED, NO_CHECKPOINT = "MX813", "MX817"
@@ -50,6 +51,16 @@ class Trained:
     best_epoch: Epoch
     skipped: int = 0
     """Updates left out for a loss or a gradient that was not finite."""
+
+    @property
+    def summary(self) -> str:
+        """Epochs, seconds and images a second of training, and memory, over all sessions of the run."""
+        paces = [{key: float(value) for key, value in row.items()} for row in rows(self.best.with_name(TIMINGS))]
+        seconds = sum(pace["seconds"] for pace in paces)
+        images = sum(pace["seconds"] * pace["images_per_second"] for pace in paces)
+        memory = max((pace["memory_bytes"] for pace in paces), default=0.0)
+        rate = f"{images / seconds:.0f} images/s" if seconds else "no time at all"
+        return f"{len(self.epochs)} epochs, {seconds:.0f} s of training, {rate}, {memory / 2**20:.0f} MiB"
 
 
 def train(
@@ -161,9 +172,11 @@ class Run:
             raise SpecError(Problem(manifest.OTHER_RUN, what, "resume with the same processes"))
         state.restore(self.engine, replace(checkpoint, facts={**facts, **facts["state"]}))
         self.progress, self.saved = Progress.of(facts["progress"]), checkpoint.path
-        self.watch.says(
-            f"resumed from {checkpoint.path}: epoch {self.progress.epoch + 1}, update {self.progress.update}"
-        )
+        at, passes = self.progress, self.engine.recipe.passes
+        if at.epoch == passes:
+            self.watch.says(f"nothing is left to do: {checkpoint.path} is behind the last of {passes} epochs")
+            return
+        self.watch.says(f"resumed from {checkpoint.path}: epoch {at.epoch + 1}, {at.update} of its updates behind")
         if ranks != self.engine.ranks:
             self.watch.says(f"it was written by {ranks} processes, now {self.engine.ranks}: expect other last digits")
 
