@@ -32,7 +32,7 @@ def aggregate(x: Any, maps: Any, kernel: int, stride: int) -> Any:
     weights = op.Reshape(maps, _list([-1, heads, taps, maps.shape[2], maps.shape[3]]))
     each = op.Split(weights, axis=2, num_outputs=taps) if taps > 1 else [weights]
     axes, steps = _list([3, 4]), _list([stride, stride])
-    total = None
+    total: Any = None
     for tap in range(taps):
         first = divmod(tap, kernel)
         last = [start + (size - 1) * stride + 1 for start, size in zip(first, out, strict=True)]
