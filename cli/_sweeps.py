@@ -13,7 +13,7 @@ from ._table import table
 
 if TYPE_CHECKING:
     from ..zoo.classifier import Classifier
-    from ..zoo.training.data import Split
+    from ..zoo.training.data import AnySplit
 
 MOST = 1000
 """Values in one list."""
@@ -48,7 +48,7 @@ def numbers(text: str, option: str) -> list[float]:
 
 
 def sweep(
-    classifier: Classifier, file: Path, split: Split, ratios: str | None, images: str | None, sizes: str | None
+    classifier: Classifier, file: Path, split: AnySplit, ratios: str | None, images: str | None, sizes: str | None
 ) -> dict[str, Any]:
     """What was asked for, by option, as plain values."""
     from ..zoo.tools.sweeps import crops, resolutions

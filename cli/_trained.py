@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 
 import typer
 
-DataName = Literal["digits"]
 SplitName = Literal["train", "val", "test"]
 
 Weights = Annotated[
@@ -16,6 +15,13 @@ Weights = Annotated[
         metavar="WEIGHTS", help="A .safetensors file that mixspec wrote, a name in the zoo, or hf://org/name."
     ),
 ]
-DataSet = Annotated[DataName, typer.Option("--data", help="The images; digits are built in.")]
+DataSet = Annotated[
+    str,
+    typer.Option(
+        "--data",
+        metavar="DATA",
+        help="The images: digits (built in), a folder, a .tar, synthetic/..., torch/..., hfds/..., wds/...",
+    ),
+]
 Part = Annotated[SplitName, typer.Option("--split", help="Which part of the images.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="Start of all random numbers.")]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..zoo.classifier import Classifier
     from ..zoo.tools.gabor_prune import PrunedGabor
     from ..zoo.tools.prune import Pruned
-    from ..zoo.training.data import Split
+    from ..zoo.training.data import AnySplit
 
 Budget = Annotated[float, typer.Option("--budget", metavar="POINTS", help="Accuracy that may be lost, points.")]
 Output = Annotated[
@@ -42,11 +42,11 @@ def command(
     from ..zoo.classifier import Classifier
     from ..zoo.pretrained import weights_file
     from ..zoo.tools.prune import Pruned
-    from ..zoo.training.data import SETS
+    from ..zoo.training.data import open_data
 
     weights = weights_file(weights)
-    images = SETS[data]()
-    classifier, part = Classifier.open(weights, images), images.splits[split]
+    images = open_data(data)
+    classifier, part = Classifier.open(weights, images), images.split(split)
     done = _pruned(classifier, part, budget)
     facts = {"split": split, "budget": budget, **done.facts()}
     if output:
@@ -62,7 +62,7 @@ def command(
         report.slices()
 
 
-def _pruned(classifier: Classifier, part: Split, budget: float) -> Pruned | PrunedGabor:
+def _pruned(classifier: Classifier, part: AnySplit, budget: float) -> Pruned | PrunedGabor:
     from ..zoo.tools.gabor_prune import convolutions, prune_gabor
     from ..zoo.tools.prune import prune
 
@@ -78,11 +78,12 @@ def _write(classifier: Classifier, done: Pruned | PrunedGabor, facts: dict[str, 
     save(done.model, output, metrics=metrics, recipe=held.recipe, data=held.data)
 
 
-def _seconds(classifier: Classifier, done: Pruned, part: Split) -> list[float]:
+def _seconds(classifier: Classifier, done: Pruned, part: AnySplit) -> list[float]:
     """Time of both networks for one batch."""
     from ..zoo.tools.stopwatch import seconds
+    from ..zoo.training.evaluate import batches
 
-    x = classifier.inputs(part.images[:TIMED])
+    x = next(batches(part.samples(classifier.inputs))).images[:TIMED]
     return [round(value, 6) for value in seconds([classifier.model, done.model], x)]
 
 

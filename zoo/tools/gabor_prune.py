@@ -15,7 +15,7 @@ from ...compiler.backbone import Backbone
 from ...compiler.bound import Bound
 from ...compiler.errors import SpecError
 from ...compiler.mixers.gabor import GaborConv
-from ..training.data import Inputs, Split
+from ..training.data import AnySplit, Inputs
 from ..training.evaluate import evaluate
 from ..weights import network_of
 from .banks import NOTHING_THERE
@@ -57,7 +57,7 @@ class PrunedGabor:
 
 
 def prune_gabor(
-    model: Backbone, split: Split, inputs: Inputs, classes: Sequence[str], budget: float = 0.1
+    model: Backbone, split: AnySplit, inputs: Inputs, classes: Sequence[str], budget: float = 0.1
 ) -> PrunedGabor:
     """Remove as many slices, least amplitude first, as ``budget`` points of accuracy on ``split`` pay for.
 

@@ -20,7 +20,7 @@ from ...compiler.family import Family
 from ...compiler.lower import lower
 from ...compiler.per_stage import show
 from ...compiler.resolve import Network
-from ..training.data import Inputs, Split
+from ..training.data import AnySplit, Inputs
 from ..training.evaluate import evaluate
 from ..weights import network_of
 from .banks import Bank, banks, steps
@@ -72,7 +72,7 @@ class Pruned:
         }
 
 
-def prune(model: Backbone, split: Split, inputs: Inputs, classes: Sequence[str], budget: float = 0.1) -> Pruned:
+def prune(model: Backbone, split: AnySplit, inputs: Inputs, classes: Sequence[str], budget: float = 0.1) -> Pruned:
     """Remove as many base kernels as ``budget`` points of accuracy on ``split`` pay for. ``model`` stays as it is.
 
     Raises SpecError for a budget that is none, and for a model without base kernels, or whose network C mixes its

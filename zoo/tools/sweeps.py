@@ -11,7 +11,7 @@ from typing import Any
 from ...compiler.errors import SpecError
 from ..classifier import Classifier
 from ..load import Image, moved
-from ..training.data import Split
+from ..training.data import AnySplit
 from ..training.evaluate import Evaluation, evaluate
 from ..weights import fill
 from .threshold import OUT_OF_RANGE
@@ -39,7 +39,7 @@ class Crops:
         return {**{name: value for name, value in vars(self).items() if name != "top1"}, "crops": rows}
 
 
-def crops(classifier: Classifier, split: Split, ratios: Sequence[float] = RATIOS) -> Crops:
+def crops(classifier: Classifier, split: AnySplit, ratios: Sequence[float] = RATIOS) -> Crops:
     """Accuracy under each crop ratio, a number above 0 up to 1. Raises SpecError for another."""
     for ratio in ratios:
         if not 0 < ratio <= 1:
@@ -65,7 +65,7 @@ def summary(seen: Sequence[tuple[float, float]]) -> Crops:
 
 
 def resolutions(
-    classifier: Classifier, file: Path, split: Split, images: Sequence[Image]
+    classifier: Classifier, file: Path, split: AnySplit, images: Sequence[Image]
 ) -> list[tuple[Image, Evaluation]]:
     """The same weights on images of other sizes, without tuning. Raises SpecError for one that does not fit."""
     found = []
@@ -77,6 +77,6 @@ def resolutions(
     return found
 
 
-def _cropped(classifier: Classifier, split: Split, ratio: float) -> float:
+def _cropped(classifier: Classifier, split: AnySplit, ratio: float) -> float:
     inputs = replace(classifier.inputs, crop=ratio)
     return evaluate(classifier.model, split, inputs, classifier.classes).top1

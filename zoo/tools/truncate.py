@@ -12,7 +12,7 @@ from ...compiler.backbone import Backbone
 from ...compiler.bound import Bound
 from ...compiler.errors import SpecError
 from ...compiler.mixers._filters import centre_distance
-from ..training.data import Inputs, Split
+from ..training.data import AnySplit, Inputs
 from ..training.evaluate import evaluate
 from .banks import NOTHING_THERE
 from .kernel_size import filters
@@ -33,7 +33,7 @@ class Truncation:
 
 
 def truncations(
-    model: Backbone, sizes: Sequence[float], split: Split, inputs: Inputs, classes: Sequence[str]
+    model: Backbone, sizes: Sequence[float], split: AnySplit, inputs: Inputs, classes: Sequence[str]
 ) -> list[Truncation]:
     """Every stage with implicit filters on maps, counted from 1, at every size. Raises SpecError for none."""
     for size in sizes:

@@ -12,10 +12,7 @@ from .open import open_data
 from .sources.digits import digits
 from .values import AnySplit, Data, Samples, Split, SplitName
 
-SETS = {"digits": digits}
-
 __all__ = [
-    "SETS",
     "UNFIT",
     "AnySplit",
     "Bad",

@@ -15,6 +15,16 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """ImageNet's, which timm's models and the papers' recipes use for photographs."""
 HELD_OUT = 0.1
 
+# fmt: off
+IMAGES = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".jp2",
+    ".j2k", ".ppm", ".pgm", ".pbm", ".pnm", ".tga",
+)
+# fmt: on
+"""Endings of image files; what ends otherwise is not looked at."""
+LISTED = 5
+"""Classes that a complaint names."""
+
 SYNONYMS: Mapping[SplitName, tuple[str, ...]] = {
     "train": ("train", "training"),
     "val": ("val", "valid", "validation", "eval", "evaluation", "dev"),
@@ -66,3 +76,10 @@ def _parted(split: Files, share: float) -> tuple[Files, Files]:
 def _draw(name: str) -> float:
     """A number from 0 to 1 that follows from a name."""
     return int.from_bytes(hashlib.sha256(name.encode(errors="surrogateescape")).digest()[:8], "big") / 2**64
+
+
+def same_classes(at: Location, split: str, known: list[str], here: list[str]) -> None:
+    """Raise SpecError where a split has a class that the first has not: its images would be left out unsaid."""
+    if new := [name for name in here if name not in known]:
+        words = ", ".join(new[:LISTED]) + (f" and {len(new) - LISTED} more" if len(new) > LISTED else "")
+        raise at.wrong(f"{split} has classes that the first split has not: {words}", "one folder for each class")

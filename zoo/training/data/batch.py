@@ -13,7 +13,7 @@ class Key(NamedTuple):
     """One reading of one image: ``copy`` counts those of one epoch from 0, where augmentation is repeated."""
 
     epoch: int
-    index: int
+    index: int  # type: ignore[assignment]  # tuple has a method of that name
     copy: int = 0
 
 

@@ -13,7 +13,7 @@ import zlib
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 MOST_PIXELS = 178_956_970
 """Larger images are refused before they are decoded: twice PIL's limit, at which PIL itself refuses."""
@@ -83,10 +83,10 @@ def reason(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno in _OURS:
         raise error
     if isinstance(error, FileNotFoundError):
-        return "vanished"
+        return "no such file"
     if isinstance(error, PermissionError):
         return "permission denied"
-    if isinstance(error, Image.UnidentifiedImageError):
+    if isinstance(error, UnidentifiedImageError):
         return "no image"
     if isinstance(error, Image.DecompressionBombError):
         return f"more than {MOST_PIXELS:,} pixels"

@@ -108,7 +108,7 @@ class Prepared(NamedTuple):
 
     image: Tensor
     label: int
-    index: int
+    index: int  # type: ignore[assignment]  # tuple has a method of that name
 
 
 @dataclass(frozen=True)

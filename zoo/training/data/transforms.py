@@ -43,7 +43,7 @@ def _stages(inputs: Inputs, recipe: Recipe, channels: int) -> tuple[transforms.C
         ratio=recipe.ratio,
         hflip=recipe.hflip,
         vflip=recipe.vflip,
-        color_jitter=recipe.color_jitter or None,
+        color_jitter=recipe.color_jitter or None,  # type: ignore[arg-type]
         auto_augment=None if recipe.aa == TRIVIAL else recipe.aa,
         interpolation=recipe.train_interpolation,
         mean=by_channel(inputs.mean, channels),

@@ -115,7 +115,10 @@ class TensorSamples:
 
 @dataclass(frozen=True)
 class Data:
-    """A data set: its splits, its classes, and the mean and spread of its training pixels, by channel or over all."""
+    """A data set: its splits, its classes, and the mean and spread of its training pixels.
+
+    These are one number for grey images in memory, and three for pictures, which are read as RGB.
+    """
 
     name: str
     classes: tuple[str, ...]

@@ -13,26 +13,16 @@ from typing import BinaryIO
 
 from timm.data.readers.reader_image_folder import ReaderImageFolder
 
-from ..assemble import assemble, named
+from ..assemble import IMAGES, assemble, named, same_classes
 from ..decode import BadImage
 from ..files import Files
 from ..location import Location
 from ..values import Data, SplitName
-
-# fmt: off
-IMAGES = (
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".jp2",
-    ".j2k", ".ppm", ".pgm", ".pbm", ".pnm", ".tga",
-)
-# fmt: on
-"""Endings of image files; what ends otherwise is not looked at."""
-LISTED = 5
+from . import tar
 
 
 def open(at: Location) -> Data:
     """The images in a folder. Raises SpecError where there are none, or where a split has classes of its own."""
-    from . import tar
-
     at.only("val")
     root = Path(at.rest)
     inside = sorted(root.iterdir())
@@ -51,13 +41,6 @@ def combined(at: Location, folders: dict[SplitName, Path]) -> Data:
         same_classes(at, split, classes, list(reader.class_to_idx))
         reader.renumber({name: index for index, name in enumerate(classes)})
     return assemble(at, {split: Files(reader, len(classes)) for split, reader in readers.items()}, classes)
-
-
-def same_classes(at: Location, split: str, known: list[str], here: list[str]) -> None:
-    """Raise SpecError where a split has a class that the first has not: its images would be left out unsaid."""
-    if new := [name for name in here if name not in known]:
-        words = ", ".join(new[:LISTED]) + (f" and {len(new) - LISTED} more" if len(new) > LISTED else "")
-        raise at.wrong(f"{split} has classes that the first split has not: {words}", "one folder for each class")
 
 
 class Folder(ReaderImageFolder):

@@ -13,11 +13,10 @@ from typing import BinaryIO
 
 from timm.data.readers.reader_image_in_tar import ReaderImageInTar, extract_tarinfos
 
-from ..assemble import assemble
+from ..assemble import IMAGES, assemble, same_classes
 from ..files import Files
 from ..location import Location
 from ..values import Data, SplitName
-from .folder import IMAGES, same_classes
 
 
 def open(at: Location) -> Data:

@@ -25,10 +25,10 @@ ROOT = "~/.cache/mixspec/data"
 SHADES: Mapping[str, tuple[Shade, Shade]] = {
     "cifar10": ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
     "cifar100": ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
-    "mnist": (0.1307, 0.3081),
-    "kmnist": (0.1918, 0.3483),
-    "fashion_mnist": (0.2860, 0.3530),
-    "qmnist": (0.1307, 0.3081),
+    "mnist": ((0.1307,) * 3, (0.3081,) * 3),
+    "kmnist": ((0.1918,) * 3, (0.3483,) * 3),
+    "fashion_mnist": ((0.2860,) * 3, (0.3530,) * 3),
+    "qmnist": ((0.1307,) * 3, (0.3081,) * 3),
 }
 """Mean and spread of the training pixels."""
 ONLY_TEST = frozenset(SHADES)
