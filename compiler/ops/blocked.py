@@ -2,36 +2,48 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from . import bands, dense, shifts
+from . import bands, dense, native, shifts
 from .numerics import blocks
 from .window import Window
 
 Kernel = Callable[[Tensor, Tensor, Tensor, Window], None]
 
 
+def _slice(window: Window) -> int:
+    return window.channels * max(window.out_pixels, window.height * window.width)
+
+
 @dataclass(frozen=True)
 class Form:
-    """Three kernels over one block, and the block size they like, in bytes per thread."""
+    """Three kernels over one block; the block size they like, in bytes per thread, of which a head of an image takes
+    `unit` numbers; and how far apart they like the rows of a map.
+    """
 
     forward: Kernel
     map_gradient: Kernel
     input_gradient: Kernel
     block_bytes: int
+    unit: Callable[[Window], int] = _slice
+    pitch: Callable[[Window], int] = operator.attrgetter("out_width")
 
 
 SHIFTS = Form(shifts.forward, shifts.map_gradient, shifts.input_gradient, shifts.BLOCK_BYTES)
 DENSE = Form(dense.forward, dense.map_gradient, dense.input_gradient, dense.BLOCK_BYTES)
 BANDS = Form(bands.forward, bands.map_gradient, bands.input_gradient, bands.BLOCK_BYTES)
+NATIVE = Form(native.forward, native.map_gradient, native.input_gradient, native.BLOCK_BYTES, native.unit, native.pitch)
 
 
 def form_of(window: Window, device: torch.device) -> Form:
     """The form to run."""
+    if native.available(device):
+        return DENSE if dense.beats_native(window) else NATIVE
     if dense.faster(window, device):
         return DENSE
     return BANDS if bands.faster(window, device) else SHIFTS
@@ -59,10 +71,9 @@ class Block:
 
 
 def blocks_of(x: Tensor, heads: int, window: Window, dtype: torch.dtype) -> Iterator[Block]:
-    """Cut a batch so that the larger of input and output slice fits the block size of the form."""
-    pixels = max(window.out_pixels, window.height * window.width)
-    limit = form_of(window, x.device).block_bytes
-    for images, hs in blocks(x.shape[0], heads, window.channels * pixels * dtype.itemsize, limit, x.device):
+    """Cut a batch so that each part fits the block size of the form."""
+    form = form_of(window, x.device)
+    for images, hs in blocks(x.shape[0], heads, form.unit(window) * dtype.itemsize, form.block_bytes, x.device):
         yield Block(images, hs, slice(hs.start * window.channels, hs.stop * window.channels))
 
 

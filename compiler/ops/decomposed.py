@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 from torch.utils.flop_counter import register_flop_formula
 
 from . import gpu
@@ -66,10 +67,14 @@ class Mixture:
     position: Tensor | None
 
     @classmethod
-    def of(cls, alpha: Tensor, bank: Tensor, position: Tensor | None, taps: int, dtype: torch.dtype) -> Mixture:
-        base = bank.shape[1]
+    def of(
+        cls, alpha: Tensor, bank: Tensor, position: Tensor | None, taps: int, dtype: torch.dtype, pitch: int
+    ) -> Mixture:
+        """With columns of zeros added to alpha, so that the rows of the map come out `pitch` apart."""
+        base, wider = bank.shape[1], pitch - alpha.shape[3]
+        alpha = pad(alpha.to(dtype), (0, wider)) if wider else alpha.to(dtype)
         return cls(
-            alpha.to(dtype).reshape(alpha.shape[0], alpha.shape[1] // base, base, -1),
+            alpha.reshape(alpha.shape[0], alpha.shape[1] // base, base, -1),
             bank.to(dtype).reshape(-1, taps, base),
             None if position is None else position.to(dtype).reshape(-1, taps),
         )
@@ -122,7 +127,8 @@ def _decomposed(x: Tensor, alpha: Tensor, bank: Tensor, position: Tensor | None,
         kernels.forward(x, kernels.factors(alpha, bank, position, window), out, window)
         return out
     with without_autocast(x):
-        mixture = Mixture.of(alpha, bank, position, window.taps, dtype)
+        form = form_of(window, x.device)
+        mixture = Mixture.of(alpha, bank, position, window.taps, dtype, form.pitch(window))
         for block in blocks_of(x, mixture.bank.shape[0], window, dtype):
             forward_block(block.of(x), mixture.part(block).planes(), block.of(out), window)
     return out
@@ -144,8 +150,9 @@ def _decomposed_backward(
         total = _by_kernels(dy, x, alpha, bank, position, window, dx if need_dx else None)
         return (dx, *_as_given(total, alpha, bank, position))
     with without_autocast(x):
-        mixture = Mixture.of(alpha, bank, position, window.taps, dtype)
-        total, form = mixture.zeros(), form_of(window, x.device)
+        form = form_of(window, x.device)
+        mixture = Mixture.of(alpha, bank, position, window.taps, dtype, form.pitch(window))
+        total = mixture.zeros()
         for block in blocks_of(x, mixture.bank.shape[0], window, dtype):
             part, grad = mixture.part(block), by_head(block.of(dy).to(dtype), window).contiguous()
             planes = part.planes()
@@ -173,7 +180,7 @@ def _as_given(total: Mixture, alpha: Tensor, bank: Tensor, position: Tensor | No
     given = bank.new_empty(bank.shape[0]) if position is None else position
     dposition = bank.new_zeros(bank.shape[0]) if total.position is None or position is None else total.position
     return (
-        total.alpha.to(alpha.dtype).view(alpha.shape),
+        total.alpha.view(*alpha.shape[:3], -1)[..., : alpha.shape[3]].to(alpha.dtype).contiguous(),
         total.bank.to(bank.dtype).view(bank.shape),
         dposition.to(given.dtype).view(bank.shape[0]),
     )

@@ -126,7 +126,9 @@ def test_wheel_holds_the_package_and_nothing_else(distribution: tuple[Path, Path
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
     code = {path for top in SHIPPED for path in (ROOT / top).rglob("*.py")}
     data = {
-        path for pattern in ("specs/**/*.yaml", "zoo/entries/*.yaml", "zoo/weights/*") for path in ROOT.glob(pattern)
+        path
+        for pattern in ("specs/**/*.yaml", "zoo/entries/*.yaml", "zoo/weights/*", "compiler/**/*.cpp")
+        for path in ROOT.glob(pattern)
     }
     wanted = {f"mixspec/{path.relative_to(ROOT)}" for path in code | data if path.is_file()}
     assert sorted(names) == sorted(wanted | {"mixspec/__init__.py", "mixspec/py.typed"})

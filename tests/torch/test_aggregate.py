@@ -12,8 +12,9 @@ from torch import Tensor
 from torch.nn.functional import conv2d, pad
 from torch.utils.flop_counter import FlopCounterMode
 
+from mixspec.compiler.ops import native
 from mixspec.compiler.ops.aggregate import aggregate, aggregate_decomposed
-from mixspec.compiler.ops.blocked import BANDS, DENSE, SHIFTS, form_of
+from mixspec.compiler.ops.blocked import BANDS, DENSE, NATIVE, SHIFTS, form_of
 from mixspec.compiler.ops.window import Window
 
 
@@ -64,7 +65,10 @@ def test_equals_the_definition(size, kernel, stride, heads, batch, kind):
     assert_same(aggregate(x, maps, kernel=kernel, stride=stride), reference(x, maps, kernel, stride), (x, maps))
 
 
-@pytest.mark.parametrize("form", [SHIFTS, BANDS, DENSE], ids=["shifts", "bands", "dense"])
+FORMS = {"shifts": SHIFTS, "bands": BANDS, "dense": DENSE, **({"native": NATIVE} if native.library() else {})}
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 @settings(max_examples=40, deadline=None)
 @given(size=sizes, kernel=st.integers(1, 6), stride=st.integers(1, 3), batch=st.integers(1, 3), one_map=st.booleans())
 def test_every_form_gives_the_same_block(form, size, kernel, stride, batch, one_map):
@@ -92,18 +96,43 @@ def test_every_form_gives_the_same_block(form, size, kernel, stride, batch, one_
 
 
 @pytest.mark.parametrize(
-    ("kernel", "size", "channels", "form"),
+    ("kernel", "size", "channels", "form", "compiled"),
     [
-        (7, 56, 16, SHIFTS),
-        (7, 14, 4, SHIFTS),
-        (3, 14, 16, SHIFTS),
-        (7, 28, 16, BANDS),
-        (9, 28, 16, BANDS),
-        (7, 7, 16, DENSE),
+        (7, 56, 16, SHIFTS, NATIVE),
+        (7, 14, 4, SHIFTS, NATIVE),
+        (3, 14, 16, SHIFTS, NATIVE),
+        (7, 28, 16, BANDS, NATIVE),
+        (9, 28, 16, BANDS, NATIVE),
+        (7, 7, 16, DENSE, DENSE),
+        (7, 7, 2, DENSE, NATIVE),
     ],
 )
-def test_form_follows_shape(kernel, size, channels, form):
-    assert form_of(Window(kernel, 1, size, size, channels), torch.device("cpu")) is form
+def test_form_follows_shape(kernel, size, channels, form, compiled, monkeypatch):
+    window, cpu = Window(kernel, 1, size, size, channels), torch.device("cpu")
+    for there, expected in ((False, form), (True, compiled)):
+        monkeypatch.setattr(native, "available", lambda device, there=there: there)
+        assert form_of(window, cpu) is expected
+
+
+@pytest.mark.parametrize("compiler", ["false", "no-such-compiler"])
+def test_no_compiler_is_no_error(compiler, monkeypatch, tmp_path):
+    monkeypatch.setattr(native, "COMPILERS", (compiler,))
+    monkeypatch.setenv("CXX", compiler)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert native.library.__wrapped__() is None
+    assert not list(tmp_path.rglob("*.so"))
+
+
+@pytest.mark.skipif(native.library() is None, reason="there is no C++ compiler")
+def test_threads_share_the_heads():
+    torch.manual_seed(0)
+    x, maps = torch.randn(2, 6, 9, 8), torch.randn(2, 27, 9, 8)
+    before, expected = torch.get_num_threads(), reference(x, maps, 3, 1)
+    try:
+        torch.set_num_threads(4)
+        torch.testing.assert_close(aggregate(x, maps, kernel=3), expected)
+    finally:
+        torch.set_num_threads(before)
 
 
 @settings(max_examples=60, deadline=None)
