@@ -156,7 +156,8 @@ class _Reader:
 
     def clause(self) -> Clause:
         if not _WORD.fullmatch(self.peek()):
-            raise self.wrong("an operator's name is expected here", "for example `DW k=7`")
+            stray = ("",) if not self.peek() and self.index else ()  # a comma with nothing behind it
+            raise self.wrong("an operator's name is expected here", "for example `DW k=7`", stray)
         name = self.take()
         params: list[Param] = []
         while self.peek(1) == "=":

@@ -222,6 +222,10 @@ def test_negative_widths_are_one_mistake() -> None:
     assert codes(text) == {"MX102"}
 
 
+def test_a_comma_with_nothing_behind_it_is_removed() -> None:
+    assert fix(SMALL.replace("SepConv", "SepConv,"), "small.yaml", Config(), unsafe=True).text == SMALL
+
+
 def test_weights_are_no_spec_and_the_hint_says_what_reads_them() -> None:
     for content in (b"\0" * 9, b"\0" * 900_000):
         [found] = lint(content, "model.safetensors")
