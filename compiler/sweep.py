@@ -196,9 +196,13 @@ def _choices(sweep: Sweep, doc: Document) -> Iterator[tuple[Place, str, dict[str
 
 
 def _label(changes: Mapping[str, Any]) -> str:
-    """`CADAsp b=8` for operators, which name themselves; `lr=0.01` for anything else."""
-    said = [str(value) if isinstance(value, str) and key == "mixers" else f"{key.removeprefix(RECIPE)}={_short(value)}"
-            for key, value in changes.items()]  # fmt: skip
+    """`CADAsp b=8` for words, which speak for themselves where they alone vary; `lr=0.01` for anything else."""
+    said = [
+        str(value)
+        if isinstance(value, str) and (key == "mixers" or len(changes) == 1)
+        else f"{key.removeprefix(RECIPE)}={_short(value)}"
+        for key, value in changes.items()
+    ]
     return ", ".join(said) or "as it is"
 
 
