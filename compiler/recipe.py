@@ -56,7 +56,7 @@ Policy = Annotated[str, Field(pattern=r"^(ta_wide|(rand|augmix|original|original
 class Recipe(BaseModel):
     """Optimiser, schedule, regularisation and augmentation of one training."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")] = Field(description="the recipe's name, lower case")
     description: str = Field("", description="one sentence")

@@ -12,7 +12,7 @@ Side = Annotated[int, Field(ge=8, le=16384)]
 class Published(BaseModel):
     """What a paper prints for this network."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     source: str = Field(description="paper and table: `CADA, arXiv:2210.17141v1, Table 13`")
     params: str | None = Field(None, description="parameters as printed: `28M`")
@@ -33,7 +33,7 @@ Amount = Annotated[int, Field(ge=0)] | str
 class Budget(BaseModel):
     """Limits that the network must keep: a number, or text such as `30M`, `4.5G`, `512MiB`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     max_params: Amount | None = Field(None, description="most parameters: `30M`")
     max_macs: Amount | None = Field(None, description="most multiply-adds for one image: `4.5G`")
@@ -43,7 +43,7 @@ class Budget(BaseModel):
 class About(BaseModel):
     """The keys of a spec that do not describe the architecture."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")] = Field(
         description="the model's name, lower case: `hpxformer_s18`"
