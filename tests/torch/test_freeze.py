@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import torch
-from mixers.test_every_mixer import AT, close, default, image, variants
 from torch import Tensor, nn
 
 import mixspec
@@ -31,6 +30,7 @@ from mixspec.compiler.ops.stored import SIZES, StoredFilters
 from mixspec.compiler.parse import parse
 from mixspec.compiler.parts import Act, BatchNorm, Conv, Drop, Weight
 from mixspec.compiler.resolve import resolve
+from mixspec.zoo.conform.mixers import AT, close, default, image, variants
 from mixspec.zoo.weights import WeightsError
 
 SPECS = {
@@ -101,7 +101,7 @@ def agrees(model: nn.Module, x: Tensor) -> nn.Module:
 
 @pytest.mark.parametrize("name", sorted(mixers))
 def test_every_mixer_freezes_to_the_same(name: str) -> None:
-    for mixer in variants(name):
+    for mixer in variants(registry[name]):
         torch.manual_seed(0)
         agrees(live(lower_layer(mixer, AT), image(8)), image(2))
 
@@ -113,7 +113,7 @@ def test_every_filter_freezes_to_the_same(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(mixers))
 def test_frozen_mixers_run_at_any_size(name: str) -> None:
-    mixer = default(name)
+    mixer = default(registry[name])
     if mixer.traits(AT).any_size:
         torch.manual_seed(0)
         model = live(lower_layer(mixer, AT), image(8))
@@ -124,7 +124,7 @@ def test_frozen_mixers_run_at_any_size(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(mixers))
 def test_frozen_mixers_are_exported(name: str) -> None:
     torch.manual_seed(0)
-    frozen, x = freeze(lower_layer(default(name), AT).eval()), image()
+    frozen, x = freeze(lower_layer(default(registry[name]), AT).eval()), image()
     assert close(torch.export.export(frozen, (x,)).module()(x), frozen(x))
 
 
