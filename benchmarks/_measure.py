@@ -8,7 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any, Literal
@@ -135,9 +135,10 @@ def peak(call: Callable[..., Callable[[], object]], *arguments: Any) -> Side:
     """A side that returns the bytes by which a call outgrows its inputs, in a fresh process of one thread.
 
     `call(*arguments)`, a function at the top of a module, makes the inputs and returns the function to measure, which
-    is called twice: what the first call loads and keeps is no working memory.
+    is called once: a small call before, in `call`, should load what every call keeps. Measured once, since it hardly
+    varies.
     """
-    return partial(_in_fresh_process, call, *arguments)
+    return cache(partial(_in_fresh_process, call, *arguments))
 
 
 def _in_fresh_process(call: Callable[..., Callable[[], object]], *arguments: Any) -> float:

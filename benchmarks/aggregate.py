@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from unittest.mock import patch
 
 import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, unfold
 
+from mixspec.compiler.ops import native
 from mixspec.compiler.ops.aggregate import aggregate_decomposed
 
 from ._measure import Figure, agree, clock, peak
@@ -37,8 +39,18 @@ class Factors:
 
 
 def ours(f: Factors) -> Tensor:
-    """What a lowered network runs."""
+    """What a lowered network runs where there is a C++ compiler."""
     return aggregate_decomposed(f.x, f.alpha, f.bank, f.position, kernel=KERNEL)
+
+
+def plain(call: Callable[[], object]) -> Callable[[], object]:
+    """The call without the native form."""
+
+    def run() -> object:
+        with patch.object(native, "available", return_value=False):
+            return call()
+
+    return run
 
 
 def unfolded(f: Factors) -> Tensor:
@@ -64,8 +76,9 @@ def call(operator: Callable[[Factors], Tensor], channels: int, side: int, head: 
 
 def figures(quick: bool) -> Iterator[Figure]:
     """CADAsp with 16 base kernels for windows of 7x7, 8 images, float32, one thread, in the stages of a ResNet-50
-    (channels@pixels a side): map and aggregation, without the convolution that predicts the coefficients. Memory is
-    what one forward and backward adds to its inputs, in a fresh process. Goals are for 16 channels a head."""
+    (channels@pixels a side): map and aggregation, without the convolution that predicts the coefficients. Once as it
+    runs where a C++ compiler is found, once in torch alone. Memory is what one forward and backward adds to its inputs,
+    in a fresh process. Goals are for 16 channels a head."""
     for channels, side in STAGES[2:] if quick else STAGES:
         yield from _stage(f"{channels}@{side}", channels, side, 16)
     if not quick:
@@ -77,10 +90,17 @@ def figures(quick: bool) -> Iterator[Figure]:
 
 
 def _stage(name: str, channels: int, side: int, head: int) -> Iterator[Figure]:
-    forward, backward = FORWARD if head == 16 else None, BOTH if head == 16 else None
     f = Factors.of(channels, side, head, 16, gradients=False)
     agree(ours(f), unfolded(f))
-    yield Figure(f"forward, {name}", clock(lambda: ours(f)), "unfold", clock(lambda: unfolded(f)), goal=forward)
+    goal = FORWARD if head == 16 else None
+    yield from _pair(f"forward, {name}", lambda: ours(f), lambda: unfolded(f), goal)
     f = Factors.of(channels, side, head, 16, gradients=True)
-    sides = clock(both(ours, f)), clock(both(unfolded, f))
-    yield Figure(f"forward + backward, {name}", sides[0], "unfold", sides[1], goal=backward)
+    goal = BOTH if head == 16 else None
+    yield from _pair(f"forward + backward, {name}", both(ours, f), both(unfolded, f), goal)
+
+
+def _pair(name: str, mine: Callable[[], object], theirs: Callable[[], object], goal: float | None) -> Iterator[Figure]:
+    """With the native form if there is one, and without."""
+    if native.library():
+        yield Figure(name, clock(mine), "unfold", clock(theirs), goal=goal)
+    yield Figure(f"{name}, in torch", clock(plain(mine)), "unfold", clock(theirs), goal=goal)

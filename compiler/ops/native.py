@@ -1,7 +1,8 @@
 """The native form of the aggregation: `native.cpp`, compiled for this very processor when it is first needed.
 
 It takes a C++ compiler (`$CXX`, c++, g++ or clang++) and a few seconds, once: what comes out is kept in the user's
-cache folder. Without a compiler, or with `MIXSPEC_NATIVE=0`, the forms in torch do the same, more slowly.
+cache folder. Without a compiler, or with `MIXSPEC_NATIVE=0`, the forms in torch do the same, more slowly; a compiler
+that fails, or a folder that cannot be written, is a warning.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import platform
 import shutil
 import subprocess
 import tempfile
+import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,7 +24,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
 from .window import Window
 
@@ -59,7 +60,7 @@ def map_gradient(x: Tensor, grad: Tensor, dmaps: Tensor, window: Window) -> None
     source, grad, maps = _phases(x, grad.dtype, window), _pitched(grad, window), _pitched(dmaps, window)
     _run("map_gradient", source, maps, grad, window)
     if maps is not dmaps:
-        dmaps.copy_(_cropped(maps, window))
+        dmaps.copy_(maps if maps.shape == dmaps.shape else _cropped(maps, window))
 
 
 def input_gradient(maps: Tensor, grad: Tensor, dx: Tensor, window: Window) -> None:
@@ -101,9 +102,13 @@ def _phases(x: Tensor, dtype: torch.dtype, window: Window) -> Tensor:
 
 def _pitched(planes: Tensor, window: Window) -> Tensor:
     """Planes (..., Ho * Wo) with rows `pitch` apart, zeros between them; those that are so already as they are."""
-    if planes.shape[-1] == window.out_height * pitch(window):
+    rows, wide = window.out_height, pitch(window)
+    if planes.shape[-1] == rows * wide and planes.is_contiguous():
         return planes
-    return pad(planes.unflatten(-1, (window.out_height, -1)), (0, pitch(window) - window.out_width)).flatten(-2)
+    made = planes.new_zeros((*planes.shape[:-1], rows, wide))
+    source = planes.unflatten(-1, (rows, -1))
+    made[..., : source.shape[-1]].copy_(source)
+    return made.flatten(-2)
 
 
 def _cropped(planes: Tensor, window: Window) -> Tensor:
@@ -201,7 +206,9 @@ def _compiled(compiler: _Compiler) -> ctypes.CDLL | None:
         if not file.exists():
             _compile(compiler.program, file)
         return ctypes.CDLL(str(file))
-    except (OSError, subprocess.SubprocessError):  # a compiler that fails or a folder that cannot be written
+    except (OSError, subprocess.SubprocessError) as error:
+        said = error.stderr.strip() if isinstance(error, subprocess.CalledProcessError) else ""
+        warnings.warn(f"no native aggregation, the slower forms take its place: {error} {said}".strip(), stacklevel=2)
         return None
 
 
@@ -210,7 +217,7 @@ def _compile(program: str, file: Path) -> None:
     with tempfile.TemporaryDirectory(dir=file.parent) as folder:
         made = Path(folder, file.name)
         command = [program, *FLAGS, "-o", str(made), str(SOURCE)]
-        subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)
+        subprocess.run(command, check=True, capture_output=True, text=True, timeout=PATIENCE)
         made.replace(file)  # at once: other processes may be after it, too
 
 

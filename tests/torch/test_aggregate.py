@@ -114,12 +114,18 @@ def test_form_follows_shape(kernel, size, channels, form, compiled, monkeypatch)
         assert form_of(window, cpu) is expected
 
 
-@pytest.mark.parametrize("compiler", ["false", "no-such-compiler"])
-def test_no_compiler_is_no_error(compiler, monkeypatch, tmp_path):
-    monkeypatch.setattr(native, "COMPILERS", (compiler,))
-    monkeypatch.setenv("CXX", compiler)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+def test_without_a_compiler_there_is_no_library(monkeypatch):
+    monkeypatch.setattr(native, "COMPILERS", ("no-such-compiler",))
+    monkeypatch.delenv("CXX", raising=False)
     assert native.library.__wrapped__() is None
+
+
+def test_a_compiler_that_fails_is_a_warning(monkeypatch, tmp_path):
+    monkeypatch.setenv(native.SWITCH, "1")
+    monkeypatch.setenv("CXX", "false")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.warns(UserWarning, match="no native aggregation.*exit status 1"):
+        assert native.library.__wrapped__() is None
     assert not list(tmp_path.rglob("*.so"))
 
 
@@ -194,6 +200,11 @@ def test_opcheck(channels_last, needs):
     bank = torch.randn(18, 5, 1, 1, requires_grad=needs[1])
     alpha = torch.randn(2, 5, 3, 2).to(memory_format=torch.channels_last)
     torch.library.opcheck(torch.ops.mixspec.aggregate_decomposed, (x, alpha, bank, None, 3, 2))
+
+
+def test_maps_may_be_channels_last():
+    x, maps = (double(2, n, 6, 5).to(memory_format=torch.channels_last) for n in (8, 18))
+    assert_same(aggregate(x, maps, kernel=3), reference(x, maps, 3, 1), (x, maps))
 
 
 def test_channels_last_comes_out_channels_last():
