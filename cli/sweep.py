@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..zoo.sweep.table import Row
 
 NOTHING = "MX846"
+HEADS = ("data", "variant", "seeds", "top-1 %", "SD", "gain", "p", "params", "MACs")
 app = typer.Typer(add_completion=False, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
 
 Name = Annotated[str, typer.Argument(metavar="NAME_OR_PATH", help="A shipped sweep's name, or a file.")]
@@ -83,8 +84,9 @@ def table_(name: Name, output: Folder, markdown: Markdown = False, json: Json = 
     if json:
         print_json([asdict(row) for row in rows])
         return
-    heads = ["data", "variant", "seeds", "top-1 %", "SD", "gain", "p", "params", "MACs"]
-    cells = [_cells(row) for row in rows]
+    heads, cells = [*HEADS], [_cells(row) for row in rows]
+    if plan.sweep.expect:
+        heads, cells = [*heads, "claim"], [[*line, row.verdict or ""] for line, row in zip(cells, rows, strict=True)]
     if markdown:
         lines = [heads, ["---"] * len(heads), *cells]
         typer.echo("\n".join(f"| {' | '.join(line)} |" for line in lines))

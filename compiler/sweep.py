@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
@@ -57,6 +57,9 @@ class Sweep(BaseModel):
         3, description="how many seeds, from 0, or which"
     )
     baseline: str | None = Field(None, description="the label of the point that others are compared with")
+    expect: dict[str, Literal["better", "same", "worse"]] = Field(
+        {}, description="what the claim says of points, by their labels, against the baseline"
+    )
 
     @property
     def all_seeds(self) -> tuple[int, ...]:
@@ -142,12 +145,25 @@ def _points(sweep: Sweep, doc: Document) -> tuple[Point, ...]:
     labels = [point.label for point in found]
     for twice in sorted({label for label in labels if labels.count(label) > 1}):
         complaints.append(_complaint(doc, ("sweep",), WRONG_VALUE, f"two points are called {twice!r}", "give a label"))
-    if sweep.baseline is not None and not complaints and sweep.baseline not in labels:
-        what, hint = f"there is no point {sweep.baseline!r}", did_you_mean(sweep.baseline, labels)
-        complaints.append(_complaint(doc, ("baseline",), UNKNOWN_NAME, what, hint))
+    if not complaints:
+        complaints += _unknown_labels(sweep, labels, doc)
     if complaints:
         raise SpecError(*complaints)
     return tuple(found)
+
+
+def _unknown_labels(sweep: Sweep, labels: list[str], doc: Document) -> list[Problem]:
+    """Complaints of labels in ``baseline`` and ``expect`` that no point has."""
+    named: list[tuple[Place, str]] = [(("expect", label), label) for label in sweep.expect]
+    if sweep.baseline is not None:
+        named.insert(0, (("baseline",), sweep.baseline))
+    elif sweep.expect:
+        return [_complaint(doc, ("expect",), WRONG_VALUE, "nothing to compare with", "name a baseline")]
+    return [
+        Problem(UNKNOWN_NAME, f"there is no point {label!r}", did_you_mean(label, labels), place,
+                doc.locate(place) if place[0] == "baseline" else doc.locate_key(place), doc.source)
+        for place, label in named if label not in labels
+    ]  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,11 @@ def test_a_spec_may_be_written_out() -> None:
         ("sweep: {recipe.lr: [-1.0]}", "tried.yaml:4"),
         ("sweep: {mixers: [DW, DW]}", "MX102 two points are called 'DW' (give a label)"),
         ("sweep: {mixers: [DW, pooling]}\nbaseline: poling", "tried.yaml:5:11: MX104 there is no point 'poling'"),
+        (
+            "sweep: {mixers: [DW, pooling]}\nbaseline: DW\nexpect: {poling: same}",
+            "tried.yaml:6:10: MX104 there is no point",
+        ),
+        ("sweep: {mixers: [DW, pooling]}\nexpect: {DW: same}", "nothing to compare with"),
         ("sweep: {}\nseeds: 0", "tried.yaml:5:8"),
         ("sweap: {mixers: [DW]}", "tried.yaml:4:1: MX101 unknown key 'sweap' (did you mean sweep?)"),
         ("sweep: {dims: [[16, 32], [16, 24]]}", "MX204"),

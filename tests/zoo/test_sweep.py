@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,11 @@ def test_statistics(file: Path) -> None:
     assert (table[0].mean, table[0].sd) == (92.0, 2.0)
     assert table[0].p == pytest.approx(ttest_ind(ours, base, equal_var=False).pvalue)
     assert table[1].p is None and table[1].gain is None
+    claims = {"better": "agrees", "same": "disagrees", "worse": "disagrees"}
+    for claim, verdict in claims.items():
+        expecting = replace(plan, sweep=plan.sweep.model_copy(update={"expect": {"DW k=3": claim}}))
+        assert rows(expecting, results)[0].verdict == verdict
+    assert rows(expecting, [*results[:1], *results[3:]])[0].verdict is None, "one seed has no spread"
     assert welch((1.0,), base) is None
     assert (welch((1.0, 1.0), (1.0, 1.0)), welch((1.0, 1.0), (2.0, 2.0))) == (1.0, 0.0)
 

@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING
 from ...compiler.show import si
 from ...compiler.sweep import Sweep
 from ..atomic import replacing
-from .table import Row
+from .table import CERTAIN, Row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 INK, SEED, MARK = "#1f2933", "#9aa5b1", "#0b69a3"
 FORMATS = (".png", ".svg", ".pdf")
-CERTAIN = 0.05
-"""Probability below which a difference to the baseline is drawn as one."""
 
 
 def draw(sweep: Sweep, rows: Sequence[Row], path: Path) -> None:

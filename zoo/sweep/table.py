@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 
 from ...compiler.sweep import Plan
@@ -30,13 +30,29 @@ class Row:
     p: float | None
     params: int
     macs: int
+    verdict: str | None = None
+    """What becomes of the sweep's expectation: agrees, open (no significant difference), disagrees."""
+
+
+CERTAIN = 0.05
+"""Probability below which a difference counts."""
 
 
 def rows(plan: Plan, results: Sequence[Result]) -> list[Row]:
     """A row for each point that has results, data set by data set, in the order of the sweep."""
     order = {point.label: place for place, point in enumerate(plan.points)}
     sets = list(dict.fromkeys(result.data for result in results))
-    return [row for data in sets for row in _table(plan.sweep.baseline, data, _by_point(results, data, order))]
+    table = [row for data in sets for row in _table(plan.sweep.baseline, data, _by_point(results, data, order))]
+    return [replace(row, verdict=_verdict(plan.sweep.expect.get(row.point), row)) for row in table]
+
+
+def _verdict(expected: str | None, row: Row) -> str | None:
+    if expected is None or row.gain is None or row.p is None:
+        return None
+    found = "same" if row.p >= CERTAIN else "better" if row.gain > 0 else "worse"
+    if found == expected:
+        return "agrees"
+    return "open" if found == "same" else "disagrees"
 
 
 def _by_point(results: Sequence[Result], data: str, order: dict[str, int]) -> dict[str, list[Result]]:
