@@ -16,7 +16,6 @@ import random
 import re
 import shutil
 import signal
-import socket
 import sys
 import tempfile
 import time
@@ -25,8 +24,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[_name] = "1"  # a process with threads must not be forked
+from forked import ended, forked, together
 
 SPEC = """\
 name: speck
@@ -85,7 +83,7 @@ class Outcome:
 
 
 def prepared() -> Callable[[Path, int], None]:
-    """A training of a few seconds' work as a function of its folder and the number of processes; imports happen here."""
+    """A training of a second as a function of its folder and the number of processes; what it imports is imported."""
     import torch
 
     from mixspec.compiler.parse import parse
@@ -104,9 +102,8 @@ def prepared() -> Callable[[Path, int], None]:
     settings = Settings(seed=1, resume="auto", every_updates=3, log_every=1, cpu=True)
 
     def work(folder: Path, processes: int) -> None:
-        parts = recipe.model_copy(update={"grad_accum_steps": 2})
         with Bar() as bar:
-            train(network, parts, data, folder, settings=settings, watch=bar)
+            train(network, recipe, data, folder, settings=settings, watch=bar)
 
     return work
 
@@ -156,49 +153,21 @@ PLACES = {"half of a file": 30, "before fsync": 60, "before a rename": 6}
 
 def attempt(work: Callable[[Path, int], None], folder: Path, processes: int, kill: Kill | None = None) -> bool:
     """Run in forked processes. True where they came to their end, False where they were killed."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    children = [_forked(work, folder, processes, rank, port, kill) for rank in range(processes)]
-    if kill and kill.seconds is not None:
+
+    def process(rank: int) -> None:
+        if kill and kill.place and rank == kill.call % processes:
+            armed(kill)
+        work(folder, processes)
+
+    said = Path(f"{folder}.txt")
+    if kill is None:
+        together(process, processes, said)
+        return True
+    children = forked(process, processes, said)
+    if kill.seconds is not None:
         time.sleep(kill.seconds)
         os.kill(random.choice(children), signal.SIGKILL)
-    ends = []
-    while children:
-        child, status = os.wait()
-        children.remove(child)
-        ends.append(status)
-        if status:  # what is left waits for it in vain
-            for other in children:
-                os.kill(other, signal.SIGKILL)
-    bad = [status for status in ends if status and not os.WIFSIGNALED(status)]
-    if bad and not kill:
-        raise SystemExit(f"a run failed, see {folder}.txt:\n{Path(f'{folder}.txt').read_text()}")
-    return not any(ends)
-
-
-def _forked(
-    work: Callable[[Path, int], None], folder: Path, processes: int, rank: int, port: str, kill: Kill | None
-) -> int:
-    child = os.fork()
-    if child:
-        return child
-    said = os.open(f"{folder}.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(said, 1)
-    os.dup2(said, 2)
-    if processes > 1:
-        where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "GLOO_SOCKET_IFNAME": "lo"}
-        os.environ |= {**where, "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(processes)}
-    if kill and kill.place and rank == kill.call % processes:
-        armed(kill)
-    code = 1
-    try:
-        work(folder, processes)
-        code = 0
-    finally:
-        if code:
-            sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
-        os._exit(code)
+    return not any(ended(children))
 
 
 def files(folder: Path) -> dict[str, bytes]:

@@ -19,6 +19,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedDataParallelKwargs
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from ...compiler.backbone import Backbone
 from ...compiler.lower import lower
@@ -56,6 +57,8 @@ class Engine:
         self.bare = self._bare()
         self.model, self.optimiser = self.accelerator.prepare(self.bare, optimiser(self.bare, recipe))
         self.bare = self.accelerator.unwrap_model(self.model)
+        if isinstance(self.model, DistributedDataParallel):
+            self.model.broadcast_buffers = False  # see _agree
         self.task = task(self.model, recipe, self.inputs, data.classes, self.accelerator.device)
         self.schedule = schedule(self.optimiser.optimizer, recipe, self.order.updates)
         self.mean = Mean(self.bare, recipe, self.order.updates) if recipe.model_ema else None
@@ -213,7 +216,7 @@ class Engine:
 def accelerator(recipe: Recipe, settings: Settings) -> Accelerator:
     """Accelerate's view of the machines, in the recipe's precision."""
     AcceleratorState._reset_state()  # another training in this process may have had another precision
-    ddp = DistributedDataParallelKwargs(broadcast_buffers=False, gradient_as_bucket_view=True)
+    ddp = DistributedDataParallelKwargs(gradient_as_bucket_view=True)
     return Accelerator(mixed_precision=PRECISION[recipe.precision], cpu=settings.cpu, kwargs_handlers=[ddp])
 
 

@@ -55,12 +55,12 @@ def restore(engine: Engine, checkpoint: Checkpoint) -> None:
     if engine.accelerator.scaler:
         engine.accelerator.scaler.load_state_dict(checkpoint.facts["scaler"])
     given = unpack(checkpoint.facts[OPTIMISER], checkpoint.tensors(f"{OPTIMISER}-{rank}"), engine.accelerator.device)
-    _steer(engine.optimiser.optimizer, given)
+    steer(engine.optimiser.optimizer, given)
     if f"{RANDOM}-{engine.rank}" in checkpoint.facts["files"]:
         set_generators(checkpoint.tensors(f"{RANDOM}-{engine.rank}"))
 
 
-def _steer(optimiser: torch.optim.Optimizer, given: Mapping[str, Any]) -> None:
+def steer(optimiser: torch.optim.Optimizer, given: Mapping[str, Any]) -> None:
     """Give an optimiser its state, as it was to the bit: its own way casts to the type of the weights."""
     parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     optimiser.state.clear()

@@ -1,0 +1,42 @@
+"""Two processes against one that works through the same images in two parts: mixing, dropout and all."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SCRIPT = Path(__file__).parents[1] / "ranks.py"
+TOLERANCE = 1e-6
+"""Relative, of losses and weights. Sums of two numbers do not depend on their order; all other sums are the same."""
+
+
+@pytest.fixture(scope="module")
+def told() -> dict[str, list[dict[str, Any]]]:
+    done = subprocess.run([sys.executable, str(SCRIPT)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, list[dict[str, Any]]] = json.loads(done.stdout)
+    return found
+
+
+def test_two_processes_learn_like_one_with_two_parts(told: dict[str, list[dict[str, Any]]]) -> None:
+    (one,), (two, _) = told["one"], told["two"]
+    assert len(one["losses"]) == 8 and len(set(one["losses"])) == 8
+    assert two["losses"] == pytest.approx(one["losses"], rel=TOLERANCE)
+    assert two["norm"] == pytest.approx(one["norm"], rel=TOLERANCE)
+
+
+def test_accuracy_counts_every_image_once(told: dict[str, list[dict[str, Any]]]) -> None:
+    (one,), two = told["one"], told["two"]
+    assert one["seen"]["images"] == 63
+    for rank in two:
+        assert rank["seen"] == {**one["seen"], "loss": pytest.approx(one["seen"]["loss"], abs=2e-6)}
+
+
+@pytest.mark.parametrize("run", ["two", "batch_norm"])
+def test_all_processes_have_the_same_weights(run: str, told: dict[str, list[dict[str, Any]]]) -> None:
+    first, second = told[run]
+    assert first["digest"] == second["digest"] and first["losses"] == second["losses"]
+    assert first["seen"] == second["seen"]
