@@ -101,7 +101,7 @@ def agrees(model: nn.Module, x: Tensor) -> nn.Module:
 
 @pytest.mark.parametrize("name", sorted(mixers))
 def test_every_mixer_freezes_to_the_same(name: str) -> None:
-    for mixer in variants(registry[name]):
+    for mixer in variants(mixers[name]):
         torch.manual_seed(0)
         agrees(live(lower_layer(mixer, AT), image(8)), image(2))
 
@@ -113,7 +113,7 @@ def test_every_filter_freezes_to_the_same(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(mixers))
 def test_frozen_mixers_run_at_any_size(name: str) -> None:
-    mixer = default(registry[name])
+    mixer = default(mixers[name])
     if mixer.traits(AT).any_size:
         torch.manual_seed(0)
         model = live(lower_layer(mixer, AT), image(8))
@@ -124,7 +124,7 @@ def test_frozen_mixers_run_at_any_size(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(mixers))
 def test_frozen_mixers_are_exported(name: str) -> None:
     torch.manual_seed(0)
-    frozen, x = freeze(lower_layer(default(registry[name]), AT).eval()), image()
+    frozen, x = freeze(lower_layer(default(mixers[name]), AT).eval()), image()
     assert close(torch.export.export(frozen, (x,)).module()(x), frozen(x))
 
 
