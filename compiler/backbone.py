@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
-from .bound import adopt
-from .family import Family
+from .bound import Bound, adopt
+from .family import Every, Family, recomputes
 from .grid import Grid
 from .layer import Layer, Modules, place, walk
 from .layout import entering
@@ -52,21 +51,12 @@ class Backbone(nn.Module):
         """The last map, (B, num_features, h, w)."""
         x = self.stem(entering(x))
         for stage in self.stages:
-            x = self._stage(stage, x)
+            x = stage(x)
         return x
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
         """Logits (B, classes), or the vector in front of the classifier."""
         return self.head(x, pre_logits)
-
-    def _stage(self, stage: Any, x: Tensor) -> Tensor:
-        if not (self.grad_checkpointing and torch.is_grad_enabled()):
-            return stage(x)
-        if hasattr(stage, "downsample"):
-            x = stage.downsample(x)
-        for block in stage.blocks:
-            x = self._block(block, x)
-        return x
 
     def forward_intermediates(
         self,
@@ -97,19 +87,14 @@ class Backbone(nn.Module):
     def _levels(self, stage: Any, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """What comes out of a stage, and the maps of the levels that lie in it."""
         if self.layer.levels == "stages":
-            x = self._stage(stage, x)
+            x = stage(x)
             return x, [x]
         maps = []
         x = stage.downsample(x) if hasattr(stage, "downsample") else x
         for block in stage.blocks:
-            x = self._block(block, x)
+            x = block(x)
             maps.append(x)
         return x, maps
-
-    def _block(self, block: nn.Module, *given: Any) -> Tensor:
-        if self.grad_checkpointing and torch.is_grad_enabled():
-            return checkpoint(block, *given, use_reentrant=False)
-        return block(*given)
 
     @torch.jit.ignore
     def prune_intermediate_layers(
@@ -161,9 +146,10 @@ class Backbone(nn.Module):
             self.global_pool = kind
 
     @torch.jit.ignore
-    def set_grad_checkpointing(self, enable: bool = True) -> None:
-        """Keep only the input of every block for backward and compute the rest again."""
-        self.grad_checkpointing = enable
+    def set_grad_checkpointing(self, enable: bool | Every = True) -> None:
+        """Keep only the input of every block, or of every token mixer, for backward and compute the rest again."""
+        self.grad_checkpointing = bool(enable)
+        _mark(self, "block" if enable is True else enable or None)
 
     @torch.jit.ignore
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
@@ -191,7 +177,7 @@ class TokenBackbone(Backbone):
         """Class token and last map as one row, (B, num_features, 1, 1 + h w)."""
         x = self.stem(entering(x))
         for stage in self.stages:
-            x = self._row(stage, x)[0] if hasattr(stage, "token") else self._stage(stage, x)
+            x = self._row(stage, x)[0] if hasattr(stage, "token") else stage(x)
         return x
 
     def _levels(self, stage: Any, x: Tensor) -> tuple[Tensor, list[Tensor]]:
@@ -207,10 +193,20 @@ class TokenBackbone(Backbone):
         """What comes out of the token's stage, and the map's size; the map behind every block goes into ``maps``."""
         row, size = stage.layer.enter(stage, x)
         for block in stage.blocks:
-            row = self._block(block, row, size)
+            row = block(row, size)
             if maps is not None:
                 maps.append(_map(row, size))
         return row, size
+
+
+def _mark(module: nn.Module, every: Every | None, path: str = "") -> None:
+    """Say of every layer whether backward computes it again; inside of one that is, nothing is."""
+    for name, part in module.named_children():
+        where = f"{path}.{name}" if path else name
+        chosen = isinstance(part, Bound) and every is not None and recomputes(part.layer, where, every)
+        if isinstance(part, Bound):
+            part.again = chosen
+        _mark(part, None if chosen else every, where)
 
 
 def _map(row: Tensor, size: tuple[int, int]) -> Tensor:
@@ -307,9 +303,9 @@ class Jury(nn.Module):
         self._measure()
 
     @torch.jit.ignore
-    def set_grad_checkpointing(self, enable: bool = True) -> None:
-        """Keep only the inputs of blocks for backward and compute the rest again."""
-        self.grad_checkpointing = enable
+    def set_grad_checkpointing(self, enable: bool | Every = True) -> None:
+        """Keep only the inputs of blocks, or of token mixers, for backward and compute the rest again."""
+        self.grad_checkpointing = bool(enable)
         for voter in self._voters():
             voter.set_grad_checkpointing(enable)
 

@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor, nn
 
 from .grid import Grid
 from .layer import Layer
+from .recompute import recomputed
 
 
 class Bound(nn.Module):
     """A layer bound to its parts. ``forward`` is the layer's, which finds its parts as attributes of this module."""
+
+    again = False
+    """Whether backward computes the inside again in place of keeping it."""
 
     def __init__(self, layer: Layer, at: Grid, children: Mapping[str, nn.Module | Tensor]) -> None:
         super().__init__()
@@ -25,6 +30,8 @@ class Bound(nn.Module):
         def __getattr__(self, name: str) -> Any: ...
 
     def forward(self, x: Tensor, *more: Any) -> Any:
+        if self.again and torch.is_grad_enabled():
+            return recomputed(self.layer.forward, self, x, *more)
         return self.layer.forward(self, x, *more)
 
     def extra_repr(self) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from .family import Every, recomputes
 from .grid import Cost, Grid
 from .layer import Layer, place
 from .parts import Leaf
@@ -61,6 +62,24 @@ def rows(layer: Layer, at: Grid, path: str = "", depth: int = 0, *, most: int | 
         yield from rows(stands.layer, stands.at, f"{path}.{name}" if path else name, depth + 1, most=most)
 
 
-def count(network: Network, image: int | tuple[int, int] | None = None) -> Cost:
-    """The whole network for one image of that side, or (height, width); its own size if None."""
-    return cost(network.family, network.grid(image))
+def count(network: Network, image: int | tuple[int, int] | None = None, *, checkpoint: Every | None = None) -> Cost:
+    """The whole network for one image of that side, or (height, width); its own size if None.
+
+    With ``checkpoint`` activation bytes are those of a training that computes every block or every mixer again: what
+    is kept, and the largest inside, which is there while it is its turn.
+    """
+    at = network.grid(image)
+    total = cost(network.family, at)
+    return replace(total, activation_bytes=sum(recomputing(network.family, at, checkpoint))) if checkpoint else total
+
+
+def recomputing(layer: Layer, at: Grid, every: Every, path: str = "") -> tuple[int, int]:
+    """Bytes kept for one image where only the inputs of blocks, or of mixers, are, and those of the largest inside."""
+    if recomputes(layer, path, every):
+        return BYTES * at.size, cost(layer, at).activation_bytes
+    kept, inside = BYTES * layer.kept(at), 0
+    for name, part in layer.parts(at).items():
+        stands = place(part, at)
+        more, largest = recomputing(stands.layer, stands.at, every, f"{path}.{name}" if path else name)
+        kept, inside = kept + more, max(inside, largest)
+    return kept, inside

@@ -83,7 +83,7 @@ class FirstPosition(nn.Module):
     """The first position of (B, C, H, W): (B, C)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return x[:, :, 0, 0]
+        return x[:, :, 0, 0].clone()  # else who keeps it for backward would keep the whole map
 
 
 class DropPath(nn.Module):
