@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 
 INK, SEED, MARK = "#1f2933", "#9aa5b1", "#0b69a3"
 FORMATS = (".png", ".svg", ".pdf")
+UNDATED = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
 
 
 def draw(sweep: Sweep, rows: Sequence[Row], path: Path) -> None:
     """Write the picture in the format that the file's ending, one of `FORMATS`, names."""
+    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     panels = [list(group) for _, group in groupby(rows, key=lambda row: row.data)]
@@ -31,8 +33,9 @@ def draw(sweep: Sweep, rows: Sequence[Row], path: Path) -> None:
         _panel(axis, panel, sweep.baseline)
         axis.label_outer()
     figure.suptitle(sweep.claim or sweep.name, fontsize=9, color=INK, x=0.01, ha="left")
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format=path.suffix.removeprefix("."), dpi=150)
+    with replacing(path) as temporary, rc_context({"svg.hashsalt": sweep.name}):
+        # without a date, equal results give equal files
+        figure.savefig(temporary, format=path.suffix.removeprefix("."), dpi=150, metadata=UNDATED.get(path.suffix))
 
 
 def _panel(axis: Axes, rows: Sequence[Row], baseline: str | None) -> None:
