@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mixspec.compiler.catalogue import FOLDER, find, load, names
+from mixspec.compiler.catalogue import FOLDER, OTHERS, find, load, names
 from mixspec.compiler.errors import SpecError
 
 TEXT = "name: small\nfamily: metaformer\ndepths: [1, 1, 1, 1]\ndims: [8, 16, 24, 32]\nmixers: SepConv\n"
@@ -32,7 +32,7 @@ def test_names_are_sorted_unique_file_names_without_recipes() -> None:
 
 
 def test_no_name_is_given_to_two_files() -> None:
-    files = [file for file in FOLDER.rglob("*.yaml") if file.parent.name != "recipes"]
+    files = [file for file in FOLDER.rglob("*.yaml") if file.parent.name not in OTHERS]
     assert len(files) == len(names())
 
 

@@ -17,7 +17,7 @@ SMALL = "name: small\nfamily: metaformer\nsize: s12\nmixers: {}\n"
 SPECS = sorted(
     path
     for path in (Path(__file__).parents[2] / "specs").glob("*/*.yaml")
-    if path.parent.name not in ("recipes", "timm")
+    if path.parent.name not in ("recipes", "sweeps", "timm")
 )
 
 
