@@ -220,12 +220,11 @@ class Act(Leaf):
         return per_element.get(self.kind, 0) * at.pixels * self.c
 
     def module(self, at: Grid, children: Modules) -> nn.Module:
+        from torch import nn
+
         from .modules import activation
 
-        module = activation(self.kind)
-        if self.over and self.kind == "relu":
-            module.inplace = True
-        return module
+        return nn.ReLU(inplace=True) if self.over and self.kind == "relu" else activation(self.kind)
 
     def initialise(self, module: Any, default: Init) -> None:
         if self.kind == "star_relu":

@@ -31,11 +31,11 @@ def _passes(m: nn.Module) -> tuple[AbstractContextManager[None], AbstractContext
 @contextmanager
 def _statistics_held(m: nn.Module) -> Iterator[None]:
     """Batch norms normalise by the batch as ever, and leave their running statistics as they are."""
-    norms = [part for part in m.modules() if isinstance(part, _BatchNorm) and part.num_batches_tracked is not None]
+    norms = [part for part in m.modules() if isinstance(part, _BatchNorm)]
     before = [(norm, norm.momentum, norm.num_batches_tracked) for norm in norms]
     try:
         for norm, _, seen in before:
-            norm.momentum, norm.num_batches_tracked = 0.0, seen.clone()
+            norm.momentum, norm.num_batches_tracked = 0.0, None if seen is None else seen.clone()
         yield
     finally:
         for norm, momentum, seen in before:

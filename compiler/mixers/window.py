@@ -114,10 +114,12 @@ class Window(Mixer):
 
         bias = self._bias(m, tiling, heads)
         if not tiling.shifted:
-            return scaled_dot_product_attention(*heads.unbind(1), attn_mask=None if bias is None else bias[None])
-        # image by image the mask of every window serves as it is
-        images = (image.unbind(1) for image in heads.split(tiling.count))
-        mixed = [scaled_dot_product_attention(*image, attn_mask=bias).transpose(1, 2) for image in images]
+            q, k, v = heads.unbind(1)
+            return scaled_dot_product_attention(q, k, v, attn_mask=None if bias is None else bias[None])
+        mixed = []
+        for image in heads.split(tiling.count):  # one by one, since the mask of all windows serves each as it is
+            q, k, v = image.unbind(1)
+            mixed.append(scaled_dot_product_attention(q, k, v, attn_mask=bias).transpose(1, 2))
         return torch.cat(mixed).transpose(1, 2)
 
     def _bias(self, m: Bound, tiling: Tiling, like: Tensor) -> Tensor | None:

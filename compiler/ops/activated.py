@@ -45,6 +45,9 @@ class ActivatedPointwise(nn.Linear):
 class Squared(nn.Module):
     """What is left of StarReLU behind a convolution that applies the ReLU: scale * x^2 + bias, written over x."""
 
+    scale: Tensor
+    bias: Tensor
+
     def __init__(self, scale: Tensor, bias: Tensor) -> None:
         super().__init__()
         self.register_buffer("scale", scale)
@@ -61,7 +64,7 @@ def fits(x: Tensor, weight: Tensor) -> bool:
     return (
         tuned(x)
         and x.dtype == weight.dtype == torch.float32
-        and torch.backends.mkldnn.enabled  # type: ignore[attr-defined]
+        and bool(torch.backends.mkldnn.enabled)
         and torch.backends.mkldnn.is_available()
         and not torch.is_autocast_enabled("cpu")
         and not differentiated(x, weight)
@@ -79,4 +82,5 @@ def fused(x: Tensor, weight: Tensor, conv: Any, then: str) -> Tensor:
 
 def apply(then: str, x: Tensor) -> Tensor:
     """The activation by its name."""
-    return {"relu": F.relu, "gelu": F.gelu, "silu": F.silu}[then](x)
+    y: Tensor = getattr(F, then)(x)
+    return y
