@@ -270,7 +270,11 @@ def mutants(count: int, seed: int) -> list[tuple[str, Path, Mutant]]:
     """About as many of each kind, of specs chosen by chance."""
     rng = random.Random(seed)
     texts = {file: file.read_text(encoding="utf-8") for file in sorted(SPECS.rglob("*.yaml"))}
-    files = [file for file, text in texts.items() if not {"recipes", "sweeps"} & {*file.parts} and "family: timm\n" not in text]
+    files = [
+        file
+        for file, text in texts.items()
+        if not {"recipes", "sweeps"} & {*file.parts} and "family: timm\n" not in text
+    ]
     found: list[tuple[str, Path, Mutant]] = []
     seen: set[str] = set()
     for turn in range(20 * count):
