@@ -40,7 +40,7 @@ class Address:
         try:
             found = parse_hf_uri(url)
         except HfUriError as error:
-            reason = str(error).rpartition("': ")[2] or str(error)
+            reason = re.split(r"\. | \(", str(error).partition("'. ")[2])[0].rstrip(".")  # behind the address
             raise HubError.of(WRONG_ADDRESS, f"{url} is no address: {reason}", "hf://org/name@revision") from None
         if found.type != "model":
             raise HubError.of(WRONG_ADDRESS, f"{url} is no model but a {found.type}", "hf://org/name@revision")

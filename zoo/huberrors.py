@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import re
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 from urllib.parse import urlsplit
 
 from .tensorfile import WeightsError
@@ -33,24 +35,39 @@ class HubError(WeightsError):
 
 @contextmanager
 def told(name: str) -> Iterator[None]:
-    """Whatever the client raises about ``name``, as a HubError of one line; its own log stays silent."""
+    """Whatever the client raises about ``name``, as a HubError of one line."""
     from httpx2 import HTTPError
     from huggingface_hub.errors import EntryNotFoundError
-    from huggingface_hub.utils import logging
 
-    before = logging.get_verbosity()
-    logging.set_verbosity_error()
     try:
-        with warnings.catch_warnings():  # the client's, about its own calls of httpx2
-            warnings.filterwarnings("ignore", "Use 'content=", DeprecationWarning)
+        with _quiet():
             yield
     except HubError:
         raise
     except (OSError, ValueError, LookupError, RuntimeError, HTTPError, EntryNotFoundError) as error:
         code, what, hint = said(error)
         raise HubError.of(code, f"{name}: {redacted(what)}", redacted(hint)) from None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The client says nothing by itself: no log, and progress only to a terminal."""
+    from huggingface_hub import utils
+    from huggingface_hub.utils import logging
+
+    client: Any = utils  # which exports more than it says
+    before, bars = logging.get_verbosity(), not client.are_progress_bars_disabled() and not sys.stderr.isatty()
+    logging.set_verbosity_error()
+    if bars:
+        client.disable_progress_bars()
+    try:
+        with warnings.catch_warnings():  # the client's, about its own calls of httpx2
+            warnings.filterwarnings("ignore", "Use 'content=", DeprecationWarning)
+            yield
     finally:
         logging.set_verbosity(before)
+        if bars:
+            client.enable_progress_bars()
 
 
 def said(error: BaseException) -> tuple[str, str, str]:
@@ -150,6 +167,8 @@ def _network(error: BaseException) -> tuple[str, str, str] | None:
             f"{host()} does not answer as a Hub does",
             "HF_ENDPOINT names a Hub or a mirror",
         )
+    if "xet-" in str(error):
+        return UNREACHABLE, f"{host()} does not speak Xet", "HF_HUB_DISABLE_XET=1 does without"
     sizes = re.search(r"file should be of size (\d+) but has size (\d+)", str(error))
     if isinstance(error, OSError) and sizes:
         return NOT_WHAT_IT_SAID, f"incomplete: {int(sizes[2]):,} of {int(sizes[1]):,} bytes came", AGAIN

@@ -27,6 +27,7 @@ from .timm_config import CONFIG, config_text
 from .weights import Header, canonical_text, header
 
 CARD, LICENCE, SPEC, RESULTS = "README.md", "LICENSE", "spec.yaml", ".eval_results"
+FOREIGN = f"license: other\nlicense_link: {LICENCE}"
 SCORE = re.compile(r"(?:(?P<split>train|val|test)_)?(?P<metric>top[15]|accuracy)")
 
 
@@ -47,7 +48,7 @@ class Package:
         held = header(weights)
         texts = {
             CONFIG: config_text(held.network, held.data),
-            CARD: card(held.network),
+            CARD: _card(held, licence),
             **dict(_results(held)),
             LICENCE: _licence(held, licence),
             SPEC: _spec(held.network),
@@ -104,6 +105,12 @@ def push(package: Package, repo: str, *, private: bool = False, pull_request: bo
             create_pr=pull_request,
         )
     return Pushed(done.oid, done.pr_url or str(done.commit_url), done.oid != parent)
+
+
+def _card(held: Header, licence: Path | None) -> str:
+    """The card of these weights; a licence of their own is one the Hub has no name for."""
+    text = card(held.network, held)
+    return text if licence is None else re.sub(r"^license: .*$", FOREIGN, text, count=1, flags=re.M)
 
 
 def _spec(network: Network) -> str:

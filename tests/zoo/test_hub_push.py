@@ -163,7 +163,10 @@ def test_ported_weights_want_a_licence(tiny: Network, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"MX856 the weights come from theirs\.pth.*name it: --license FILE"):
         Package.of(tmp_path / "a.safetensors")
     (tmp_path / "LICENSE").write_text("MIT")
-    assert Package.of(tmp_path / "a.safetensors", tmp_path / "LICENSE").texts["LICENSE"] == "MIT"
+    texts = Package.of(tmp_path / "a.safetensors", tmp_path / "LICENSE").texts
+    assert texts["LICENSE"] == "MIT"
+    front = yaml.safe_load(texts["README.md"].split("---")[1])
+    assert (front["license"], front["license_link"]) == ("other", "LICENSE")
 
 
 @pytest.mark.parametrize("repo", ["tiny", "a/b/c", "org/a b", "org/tiny@main", "datasets/x", ""])
