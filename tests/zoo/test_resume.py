@@ -187,7 +187,7 @@ def test_a_folder_takes_one_run_at_a_time(tiny: Network, data: Data, stopped: Pa
     )
     assert other.stdout and other.stdin
     other.stdout.readline()
-    with pytest.raises(SpecError, match="MX815 another run is training here"):
+    with pytest.raises(SpecError, match="MX820 another run is training here"):
         train(tiny, ALL, data, stopped, settings=RESUMED)
     other.communicate(b"\n")
     train(tiny, ALL, data, stopped, settings=RESUMED)

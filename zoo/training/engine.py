@@ -123,10 +123,11 @@ class Engine:
         if self.buffers:
             torch._foreach_copy_(self.before, self.buffers)
         lr, images = self.lr, self._summed([float(sum(len(batch.labels) for batch in parts))])
+        most = images[0].clamp(min=1) if isinstance(images[0], Tensor) else max(images[0], 1)
         loss = torch.zeros((), device=self.accelerator.device)
         for part, batch in enumerate(parts):
             last = part == len(parts) - 1
-            share = len(batch.labels) / images[0]
+            share = len(batch.labels) / most
             with nullcontext() if last else self.accelerator.no_sync(self.model):
                 found = self._forward(batch, epoch, number, part)
                 loss += found.detach() * share
@@ -134,12 +135,13 @@ class Engine:
                 self.accelerator.backward(found * (share * self.ranks))
         assert told is not None, "an update has a last part"
         mean, *sums = map(float, told)  # read here, when backward is on its way
-        norm, skipped = self._step(mean)
+        seen = int(images[0])
+        norm, skipped = self._step(mean if seen else math.nan)
         if not skipped:
             self._agree()
             if self.mean:
                 self.mean.update(number + 1)
-        return Update(int(images[0]), mean, lr, norm, skipped), sums
+        return Update(seen, mean if seen else math.nan, lr, norm, skipped), sums
 
     def _forward(self, batch: Batch, epoch: int, number: int, part: int) -> Tensor:
         """The mean loss of one slot. A slot whose images could all not be read gives a loss that weighs nothing."""

@@ -13,7 +13,7 @@ try:
 except ImportError:  # not on Windows
     fcntl = None  # type: ignore[assignment]
 
-BUSY = "MX815"
+BUSY = "MX820"
 LOCK = "run.lock"
 
 

@@ -23,6 +23,8 @@ from ..weights import save
 from . import manifest, state
 from .checkpoint import FOLDER, Checkpoint, Store
 from .data import Batch, Data
+from .data.bad_images import NAME as BAD_IMAGES
+from .data.bad_images import BadImages
 from .engine import Engine
 from .evaluate import fits
 from .journal import LOGS, TIMINGS, Journal
@@ -120,6 +122,7 @@ class Run:
         self.journal = Journal(output, engine)
         self.progress = Progress()
         self.saved: Path | None = None
+        self.bad = BadImages(output, engine.recipe.max_bad_images, engine.rank)
         self.clock = time.monotonic()
 
     def go(self) -> Trained:
@@ -202,7 +205,11 @@ class Run:
             raise Stopped(self.wish.signal, self.saved)
 
     def update(self, parts: list[Batch]) -> None:
-        """One update, and what is due behind it. Raises Stopped, SpecError where too many were skipped."""
+        """One update, and what is due behind it.
+
+        Raises Stopped, SpecError where too many updates were skipped or too many images could not be read.
+        """
+        self._unread(parts)
         wish, late = self.wish.signal, self.engine.first and self._late()
         flags = (float(wish == SIGTERM), float(wish == SIGINT), float(late))
         done, (terminated, interrupted, slow) = self.engine.update(
@@ -221,6 +228,12 @@ class Run:
         if terminated or interrupted:
             raise Stopped(SIGTERM if terminated else SIGINT, self.saved)
 
+    def _unread(self, parts: list[Batch]) -> None:
+        """Images that could not be read, each said once. Raises SpecError where they are too many."""
+        for bad in {bad for batch in parts for bad in batch.bad} - self.bad.own:
+            self.watch.says(f"WARNING: {bad.name} is left out: {bad.reason}")
+            self.bad.seen([bad])
+
     def _late(self) -> bool:
         """Whether the time between checkpoints is over."""
         minutes = self.engine.settings.every_minutes
@@ -229,7 +242,7 @@ class Run:
     def _skipped(self, done: Update) -> None:
         """Say that an update was left out. Raises SpecError where that happened too often in a row."""
         number, recipe = self.progress.updates, self.engine.recipe
-        what = f"the loss is {done.loss}" if not math.isfinite(done.loss) else f"the gradient's norm is {done.norm}"
+        what = why(done)
         if self.progress.in_a_row <= recipe.max_skipped:
             self.watch.says(f"update {number} was skipped: {what} in epoch {self.progress.epoch + 1}")
             return
@@ -269,10 +282,16 @@ class Run:
             return None
 
 
+def why(done: Update) -> str:
+    """What was wrong with an update that was skipped."""
+    if not done.images:
+        return "no image can be read"
+    return f"the gradient's norm is {done.norm}" if math.isfinite(done.loss) else f"the loss is {done.loss}"
+
+
 def cleared(output: Path) -> None:
     """Remove what another run left."""
-    for name in OURS:
-        path = output / name
+    for path in (*(output / name for name in OURS), *output.glob(f"{BAD_IMAGES}*.csv")):
         if path.is_dir():
             shutil.rmtree(path)
         else:

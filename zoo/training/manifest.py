@@ -75,7 +75,9 @@ def write(folder: Path, engine: Engine, updates: int) -> None:
     }
     before = read(folder).get("sessions", []) if updates else []
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps({**identity(engine), "sessions": [*before, session]}, indent=2) + "\n")
+        length = {"updates_per_epoch": engine.order.updates, "epochs": engine.recipe.passes}
+        facts = {**identity(engine), **length, "sessions": [*before, session]}
+        temporary.write_text(json.dumps(facts, indent=2) + "\n")
 
 
 def read(folder: Path) -> dict[str, Any]:
