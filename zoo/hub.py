@@ -19,7 +19,8 @@ from .huberrors import AGAIN, NOT_WHAT_IT_SAID, WRONG_ADDRESS, HubError, told
 WEIGHTS = "model.safetensors"
 MAIN = "main"
 SCHEME = re.compile(r"hf:/+")
-CHUNK = 1 << 20
+GIT = 40
+"""Digits of git's digest of a file."""
 
 
 @dataclass(frozen=True)
@@ -91,10 +92,11 @@ def pull(address: Address) -> Pulled:
         )
         commit = _commit(pointer, address)
         said = _digest_of_the_hub(pointer, address, commit)
-        sha256, git = _digests(pointer)
-    if said not in (None, sha256, git):
+        sha256 = _sha256(pointer)
+        whole = said in (None, sha256) or (len(str(said)) == GIT and said == _git(pointer))
+    if not whole:
         _remove(pointer)
-        what = f"{address}: sha256 {said[:12]} was announced, {sha256[:12]} came" if said else ""
+        what = f"{address}: sha256 {str(said)[:12]} was announced, {sha256[:12]} came"
         raise HubError.of(NOT_WHAT_IT_SAID, what, AGAIN)
     return Pulled(pointer, address, commit, sha256, pointer.stat().st_size)
 
@@ -119,14 +121,15 @@ def _digest_of_the_hub(pointer: Path, address: Address, commit: str) -> str | No
     return get_hf_file_metadata(url, timeout=constants.HF_HUB_ETAG_TIMEOUT, endpoint=constants.ENDPOINT).etag
 
 
-def _digests(file: Path) -> tuple[str, str]:
-    """SHA-256 of a file, and its name as a git blob."""
-    sha256, git = hashlib.sha256(), hashlib.sha1(b"blob %d\0" % file.stat().st_size, usedforsecurity=False)
+def _sha256(file: Path) -> str:
     with file.open("rb") as stream:
-        while chunk := stream.read(CHUNK):
-            sha256.update(chunk)
-            git.update(chunk)
-    return sha256.hexdigest(), git.hexdigest()
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _git(file: Path) -> str:
+    """The name of a file as a git blob."""
+    content = file.read_bytes()  # git keeps small files only
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
 def _remove(pointer: Path) -> None:

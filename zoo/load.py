@@ -19,7 +19,8 @@ from . import entries
 from .entries import Entry
 from .pretrained import weights_file
 from .resample import Reach, filled
-from .weights import WRONG_TENSORS, Header, WeightsError, disagreements, fill, header, load
+from .weights import WRONG_TENSORS, Header, WeightsError, disagreements, fill, header
+from .weights import load as load_file
 
 __all__ = ["build", "load", "network"]
 
@@ -69,6 +70,14 @@ def _entry(name_or_path: str | Path) -> Entry:
     if any(entry.name == name for entry in entries.every()):
         return entries.of(name)
     return entries.of(spec_of(name).about.name)
+
+
+def load(weights: str | Path, device: torch.device | str = "cpu") -> Backbone:
+    """The network in a weights file, in evaluation mode: a path, an entry of the zoo, or an address on the Hub.
+
+    Raises WeightsError for a wrong file, SpecError for an unknown name, OSError.
+    """
+    return load_file(weights_file(weights), device)
 
 
 def _with_classes(model: Backbone, classes: int | None, seed: int) -> Backbone:

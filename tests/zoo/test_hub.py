@@ -94,7 +94,7 @@ def test_weights_come_from_the_hub(hub: Hub, weights: Path, cache: Path) -> None
     assert (held.commit, held.size, held.sha256) == (commit, len(content), hashlib.sha256(content).hexdigest())
     assert held.path.is_symlink() and held.path.is_relative_to(cache)
     x = torch.randn(2, 1, 8, 8)
-    assert torch.equal(mixspec.load(local(f"hf://{REPO}"))(x), mixspec.load(weights)(x))
+    assert torch.equal(mixspec.load(f"hf://{REPO}")(x), mixspec.load(weights)(x))
 
 
 def test_no_token_leaves_the_hub_s_own_host(hub: Hub, weights: Path) -> None:
@@ -166,7 +166,7 @@ def test_a_file_damaged_in_the_cache_is_taken_out_of_it(hub: Hub, weights: Path,
 def test_a_pickle_from_the_hub_is_not_opened(hub: Hub) -> None:
     hub.put(REPO, {"model.safetensors": pickle.dumps({"a": 1})})
     with pytest.raises(mixspec.zoo.weights.WeightsError, match="MX801 a pickle"):
-        mixspec.load(local(f"hf://{REPO}"))
+        mixspec.load(f"hf://{REPO}")
 
 
 def test_messages_hold_no_secrets(hub: Hub, capfd: pytest.CaptureFixture[str]) -> None:
