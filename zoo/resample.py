@@ -64,7 +64,7 @@ def filled(held: Header, file: Path, network: Network, reach: Reach, device: tor
 
 def differences(one: Network, other: Network) -> list[str]:
     """Keys of the canonical forms in which two networks differ other than in sizes."""
-    ours, theirs = _unsized(one.canonical()), _unsized(other.canonical())
+    ours, theirs = unsized(one.canonical()), unsized(other.canonical())
     return [key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)]
 
 
@@ -74,15 +74,15 @@ def resample(state: dict[str, Tensor], network: Network, reach: Reach = "coverag
     Raises WeightsError naming those that cannot be interpolated.
     """
     wanted = {name: tuple(tensor.shape) for name, tensor in lower(network, device="meta").state_dict().items()}
-    places = _places(network)
+    places = places_of(network)
     found: dict[str, Tensor] = {}
     failed: list[str] = []
     for name, tensor in state.items():
         shape = wanted.get(name)
         if shape is None or shape == tuple(tensor.shape):
             found[name] = tensor
-        elif (rule := _rule(places[name], tuple(tensor.shape), shape, reach)) is not None:
-            found[name] = rule(tensor, shape).to(tensor.dtype).contiguous()
+        elif (way := rule(places[name], tuple(tensor.shape), shape, reach)) is not None:
+            found[name] = way(tensor, shape).to(tensor.dtype).contiguous()
         else:
             failed.append(f"{name} {tuple(tensor.shape)} to {shape}")
     if failed:
@@ -133,7 +133,7 @@ def _spacing(distance: Tensor) -> float:
 Rule = Callable[[Tensor, tuple[int, ...]], Tensor]
 
 
-def _rule(place: Place, old: tuple[int, ...], new: tuple[int, ...], reach: Reach) -> Rule | None:
+def rule(place: Place, old: tuple[int, ...], new: tuple[int, ...], reach: Reach) -> Rule | None:
     """How a tensor gets its new shape; None where nobody says."""
     mixer, name, leaf = place.mixer, place.name, place.leaf
     if isinstance(mixer, StaticWindow):
@@ -166,7 +166,7 @@ def _plane(shape: tuple[int, ...]) -> tuple[int, int]:
     return shape[-2], shape[-1]
 
 
-def _places(network: Network) -> dict[str, Place]:
+def places_of(network: Network) -> dict[str, Place]:
     """The layer behind every name of the state dict."""
     found = dict(_leaves(network.family, network))
     names = lower(network, device="meta").state_dict()
@@ -184,7 +184,8 @@ def _leaves(family: Layer, network: Network) -> Iterator[tuple[str, Place]]:
             yield path, Place(layer, mixer, path.removeprefix(f"{owner}."))
 
 
-def _unsized(value: Any) -> Any:
+def unsized(value: Any) -> Any:
+    """A canonical form, or part of one, without sizes."""
     if isinstance(value, dict):
-        return {key: _unsized(item) for key, item in value.items() if key not in SIZES}
-    return [_unsized(item) for item in value] if isinstance(value, list | tuple) else value
+        return {key: unsized(item) for key, item in value.items() if key not in SIZES}
+    return [unsized(item) for item in value] if isinstance(value, list | tuple) else value
