@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from ..compiler.errors import Problem, SpecError
 from .atomic import replacing
@@ -15,6 +15,7 @@ from .training.tables import rows
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
 NO_RUN = "MX819"
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
@@ -114,13 +115,14 @@ def _frame(axes: Axes, title: str) -> None:
     axes.set_xlim(left=0)
 
 
-def _legend(runs: Sequence[Curves]) -> list[object]:
+def _legend(runs: Sequence[Curves]) -> list[Line2D]:
     from matplotlib.lines import Line2D
 
     named = [
         Line2D([], [], color=COLOURS[number % len(COLOURS)], linewidth=2, label=run.name)
         for number, run in enumerate(runs)
     ]
+    styles: list[tuple[str, Literal["-", "--"], float, float]]
     styles = [("epoch's mean", "-", 1.6, 1.0), ("validation", "--", 1.4, 1.0), ("single updates", "-", 0.6, 0.4)]
     return named + [
         Line2D([], [], color="0.3", linestyle=style, linewidth=width, alpha=alpha, label=label)

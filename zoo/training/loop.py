@@ -122,6 +122,7 @@ class Run:
         self.journal = Journal(output, engine)
         self.progress = Progress()
         self.saved: Path | None = None
+        self.identity = manifest.identity(engine)
         self.bad = BadImages(output, engine.recipe.max_bad_images, engine.rank)
         self.clock = time.monotonic()
 
@@ -151,24 +152,23 @@ class Run:
             self.resume()
         if first:
             self.store.tidy()
-            manifest.write(self.output, self.engine, self.progress.updates)
+            manifest.write(self.output, self.engine, self.identity, self.progress.updates)
             self.journal.start(self.progress)
         self.engine.put(self.progress.epoch, self.progress.updates)
 
     def resume(self) -> None:
         """Go on behind the newest checkpoint that is whole. Raises SpecError where the run was another."""
-        identity = manifest.identity(self.engine)
         if then := manifest.read(self.output):
-            manifest.same_run(self.output, then, identity)
+            manifest.same_run(self.output, then, self.identity)
         if checkpoint := self.store.newest(self._damaged):
-            self._restore(checkpoint, identity)
+            self._restore(checkpoint)
         elif self.store.paths():
             what = f"no checkpoint in {self.store.folder} can be read"
             raise SpecError(Problem(NO_CHECKPOINT, what, "--overwrite starts anew"))
 
-    def _restore(self, checkpoint: Checkpoint, identity: dict[str, Any]) -> None:
+    def _restore(self, checkpoint: Checkpoint) -> None:
         facts = checkpoint.facts
-        manifest.same_run(self.output, facts["run"], identity)
+        manifest.same_run(self.output, facts["run"], self.identity)
         ranks, sharded = facts["state"]["ranks"], facts["state"]["sharded"]
         if (sharded or self.engine.sharded) and (ranks, sharded) != (self.engine.ranks, self.engine.sharded):
             what = f"{checkpoint.path} was written by {ranks} processes with sharded weights"
@@ -264,7 +264,7 @@ class Run:
         """A checkpoint of here; a full disk is said, and the training goes on with the ones there are."""
         engine, updates = self.engine, self.progress.updates
         facts, files = state.collect(engine)
-        told = {"run": manifest.identity(engine), "progress": self.progress.facts(), "state": facts}
+        told = {"run": self.identity, "progress": self.progress.facts(), "state": facts}
         self._guarded("logs", self.journal.flush)
         path = self._guarded("checkpoint", lambda: self.store.write(updates, told, files, engine.accelerator))
         self.saved, self.clock = path or self.saved, time.monotonic()

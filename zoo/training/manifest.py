@@ -63,7 +63,7 @@ def _value(fields: Mapping[str, Any], key: str) -> Any:
     return fields.get(key, Recipe.model_fields[key].default)
 
 
-def write(folder: Path, engine: Engine, updates: int) -> None:
+def write(folder: Path, engine: Engine, identity: Mapping[str, Any], updates: int) -> None:
     """Say what the run is, and that it begins or goes on now behind so many updates."""
     path = folder / RUN
     session = {
@@ -76,7 +76,7 @@ def write(folder: Path, engine: Engine, updates: int) -> None:
     before = read(folder).get("sessions", []) if updates else []
     with replacing(path) as temporary:
         length = {"updates_per_epoch": engine.order.updates, "epochs": engine.recipe.passes}
-        facts = {**identity(engine), **length, "sessions": [*before, session]}
+        facts = {**identity, **length, "sessions": [*before, session]}
         temporary.write_text(json.dumps(facts, indent=2) + "\n")
 
 
