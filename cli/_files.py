@@ -38,7 +38,7 @@ def files(paths: Iterable[str] | None) -> Iterator[Path | None]:
 
 
 def _inside(folder: Path) -> list[Path]:
-    """The specs and recipes of a folder: neither sweeps nor the entries of weight files, nothing hidden."""
+    """The specs, recipes and sweeps of a folder: no entries of weight files, nothing hidden."""
     found = [file for file in sorted(folder.rglob("*.yaml")) if not _skipped(file.relative_to(folder))]
     if not found:
         raise typer.BadParameter(f"the folder {folder} holds no *.yaml")
@@ -46,7 +46,7 @@ def _inside(folder: Path) -> list[Path]:
 
 
 def _skipped(file: Path) -> bool:
-    return any(part in ("sweeps", "entries") or part.startswith(".") for part in file.parts)
+    return any(part == "entries" or part.startswith(".") for part in file.parts)
 
 
 def stdin() -> bytes:

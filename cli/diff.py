@@ -17,7 +17,7 @@ from ._git import changed, fork, show
 from ._table import print_json
 
 Format = Literal["text", "json", "markdown"]
-SKIPPED = ("recipes", "entries")
+SKIPPED = ("recipes", "sweeps", "entries")
 
 
 def command(

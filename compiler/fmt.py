@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from . import document as documents
-from . import recipe
+from . import recipe, sweep
 from .document import Document
 from .edits import BOM, Edit, apply, bare, split_lines
 from .errors import Path, Span
@@ -21,6 +21,7 @@ from .parse import Spec, typed
 from .per_stage import PerStage
 from .recipe import is_recipe
 from .registry import Registry
+from .sweep import is_sweep
 
 TRAILING, WINDOWS, NO_END, BLANK_END = (
     "spaces at the end of the line",
@@ -31,7 +32,7 @@ TRAILING, WINDOWS, NO_END, BLANK_END = (
 
 
 def format_text(text: str, source: str = "<string>") -> str:
-    """The text as `mixspec fmt` writes it. Raises SpecError for a text that is neither a spec nor a recipe."""
+    """The text as `mixspec fmt` writes it. Raises SpecError for a text that is no spec, recipe or sweep."""
     for _ in range(4):
         tidy = apply(text, _edits(documents.load(text, source), source))
         if tidy == text:
@@ -41,10 +42,13 @@ def format_text(text: str, source: str = "<string>") -> str:
 
 
 def _edits(document: Document, source: str) -> list[Edit]:
-    """What has to change in a spec, or in a recipe, which holds no notation."""
-    if not is_recipe(document.data, source):
+    """What has to change in a spec, or in a recipe or sweep, of which only white space is judged."""
+    if is_sweep(document.data, source):
+        sweep.typed(document)
+    elif is_recipe(document.data, source):
+        recipe.typed(document)
+    else:
         return edits(typed(document))
-    recipe.typed(document)
     return [edit for _, group in layout(document) for edit in group]
 
 

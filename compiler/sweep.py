@@ -127,6 +127,13 @@ def typed(doc: Document) -> Plan:
     return Plan(sweep, _points(sweep, doc))
 
 
+def is_sweep(data: object, source: str) -> bool:
+    """Whether a document is meant as a sweep: by what it says, or by the folder it lies in."""
+    if isinstance(data, dict) and ("sweep" in data or "family" in data):
+        return "sweep" in data
+    return Path(source).parent.name == SWEEPS.name
+
+
 def slug(text: str) -> str:
     """Any text as the name of a folder: letters, digits, dots and hyphens."""
     return re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-.") or "all"

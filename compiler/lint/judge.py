@@ -25,6 +25,7 @@ from ..resolve import Network, resolve
 
 if TYPE_CHECKING:
     from ..recipe import Recipe
+    from ..sweep import Sweep
 
 ROUNDS = 5
 MOST, MOST_RENAMED = 100, 20
@@ -41,13 +42,13 @@ class Judged:
     spec: Spec | None
     network: Network | None
     problems: tuple[Problem, ...]
-    recipe: Recipe | None = None
-    """Where the document is no spec but a training recipe."""
+    other: Recipe | Sweep | None = None
+    """Where the document is no spec."""
 
     @property
     def name(self) -> str | None:
         """What the document calls itself."""
-        return self.spec.about.name if self.spec else self.recipe.name if self.recipe else None
+        return self.spec.about.name if self.spec else self.other.name if self.other else None
 
 
 def judge(document: Document) -> Judged:

@@ -7,6 +7,8 @@ import pytest
 from mixspec.compiler import sweep
 from mixspec.compiler.document import load
 from mixspec.compiler.errors import SpecError
+from mixspec.compiler.fmt import format_text
+from mixspec.compiler.lint.engine import lint
 
 HEAD = "name: tried\nspec: digits_cadasp\nrecipe: digits\n"
 
@@ -92,3 +94,13 @@ def test_shipped_sweeps_are_legal_and_say_what_they_test() -> None:
         found = sweep.read(name)
         assert found.sweep.name == name
         assert found.sweep.claim and found.sweep.source and found.sweep.baseline
+
+
+def test_sweeps_are_linted_and_formatted() -> None:
+    good = HEAD + "sweep: {mixers: [DW, pooling]}\nbaseline: DW\n"
+    assert lint(good, "sweeps/tried.yaml") == []
+    found = lint(good.replace("pooling", "poling").replace("baseline", "basline"), "sweeps/tried.yaml")
+    assert [(one.code, one.span.line) for one in found] == [("MX101", 5)]
+    found = lint(good.replace("pooling", "poling"), "sweeps/tried.yaml")
+    assert [(one.code, one.span.line, one.span.column) for one in found] == [("MX104", 4, 22)]
+    assert format_text(good.replace("DW\n", "DW  \n"), "sweeps/tried.yaml") == good

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from ...document import Document
 from ..judge import Judged, judge
-from . import recipe
+from . import recipe, sweep
 
-OTHERS = (recipe,)
+OTHERS = (sweep, recipe)
 """The kinds beside specs."""
 
 

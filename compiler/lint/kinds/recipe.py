@@ -38,7 +38,7 @@ def judge(document: Document) -> Judged:
                 document, data = renamed(document, data, problem)
             data = _mended(data, fresh, broken)
         else:
-            return Judged(None, None, tuple(problems), recipe=found)
+            return Judged(None, None, tuple(problems), found)
     return Judged(None, None, tuple(problems))
 
 
