@@ -12,6 +12,7 @@ import typer
 from ..compiler import sweep as sweeps
 from ..compiler.errors import SpecError
 from ..compiler.show import si
+from . import HELP
 from ._options import Json
 from ._table import print_json, table
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 NOTHING = "MX846"
 HEADS = ("data", "variant", "seeds", "top-1 %", "SD", "gain", "p", "params", "MACs")
-app = typer.Typer(add_completion=False, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
+app = typer.Typer(name="sweep", add_completion=False, no_args_is_help=True, context_settings=HELP)
 
 Name = Annotated[str, typer.Argument(metavar="NAME_OR_PATH", help="A shipped sweep's name, or a file.")]
 Folder = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder of the runs.")]
@@ -39,7 +40,7 @@ Picture = Annotated[Path, typer.Option("--picture", "-p", metavar="FILE", help="
 
 
 @app.callback()
-def sweep() -> None:
+def command() -> None:
     """Train a network in many variants, and compare them."""
 
 
