@@ -82,9 +82,10 @@ def _gradients(
         dx = kernels.convolve(dy, filters, layout, transposed=True) if need_dx else unused(x)
         return dx, kernels.filter_gradient(x, dy, filters, layout) if need_dfilters else unused(filters)
     with without_autocast(x):
-        if need_dx and direct_conv.faster(layout, x.device):
-            _, dfilters = flat_fft.convolve_backward(dy, x, filters, layout, False, need_dfilters)
-            return direct_conv.convolve_transposed(dy, filters, layout), dfilters
+        if direct_conv.faster(layout, x.device):
+            dx = direct_conv.convolve_transposed(dy, filters, layout) if need_dx else unused(x)
+            dfilters = direct_conv.filter_gradient(dy, x, filters, layout) if need_dfilters else unused(filters)
+            return dx, dfilters
         return flat_fft.convolve_backward(dy, x, filters, layout, need_dx, need_dfilters)
 
 

@@ -1,4 +1,5 @@
-"""The native form of the aggregation: `native.cpp`, compiled for this very processor when it is first needed.
+"""The native form of the aggregation: `native.cpp`, compiled for this very processor when it is first needed, together
+with every other C++ file beside it.
 
 It takes a C++ compiler (`$CXX`, c++, g++ or clang++) and a few seconds, once: what comes out is kept in the user's
 cache folder. Without a compiler, or with `MIXSPEC_NATIVE=0`, the forms in torch do the same, more slowly; a compiler
@@ -21,13 +22,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from .window import Window
 
-SOURCE = Path(__file__).with_suffix(".cpp")
+SOURCES = sorted(Path(__file__).parent.glob("*.cpp"))
 FLAGS = ("-O3", "-march=native", "-shared", "-fPIC")
 COMPILERS = ("c++", "g++", "clang++")
 SWITCH = "MIXSPEC_NATIVE"
@@ -127,8 +129,7 @@ ARGUMENTS = [ctypes.c_void_p] * 3 + [ctypes.c_long] * 2 + [ctypes.POINTER(ctypes
 
 def _run(name: str, x: Tensor, maps: Tensor, y: Tensor, window: Window) -> None:
     """Call a function of the library on every head of every image, the heads shared out among torch's threads."""
-    function = getattr(library(), f"{name}_{'double' if y.dtype == torch.float64 else 'float'}")
-    function.argtypes, function.restype = ARGUMENTS, None
+    call = function(name, y.dtype, ARGUMENTS)
     (images, heads), out = y.shape[:2], window.out_height * pitch(window)
     assert all(tensor.is_contiguous() and tensor.dtype == y.dtype for tensor in (x, maps, y))
     shared = len(maps) == 1 and images > 1
@@ -137,11 +138,10 @@ def _run(name: str, x: Tensor, maps: Tensor, y: Tensor, window: Window) -> None:
     pointers, offsets = (x.data_ptr(), maps.data_ptr(), y.data_ptr()), _offsets(window)
 
     def part(first: int, last: int) -> None:
-        function(*pointers, first, last, offsets, sizes)
+        call(*pointers, first, last, offsets, sizes)
 
     # images that share a map add to the same gradient, and must take turns
-    threads = 1 if shared and name == "map_gradient" else min(torch.get_num_threads(), images * heads)
-    _spread(part, images * heads, threads)
+    spread(part, images * heads, alone=shared and name == "map_gradient")
 
 
 @lru_cache(maxsize=256)
@@ -157,8 +157,16 @@ def _offsets(window: Window) -> ctypes.Array[ctypes.c_long]:
     return (ctypes.c_long * len(found))(*found)
 
 
-def _spread(part: Callable[[int, int], None], total: int, threads: int) -> None:
-    """Call `part(first, last)` on consecutive shares of `total`, one in each thread."""
+def function(name: str, dtype: torch.dtype, arguments: list[Any]) -> Callable[..., None]:
+    """A function of the library for one of the two types."""
+    found = getattr(library(), f"{name}_{'double' if dtype == torch.float64 else 'float'}")
+    found.argtypes, found.restype = arguments, None
+    return cast(Callable[..., None], found)
+
+
+def spread(part: Callable[[int, int], None], total: int, *, alone: bool = False) -> None:
+    """Call `part(first, last)` on consecutive shares of `total`, one in each of torch's threads, or all in this one."""
+    threads = 1 if alone else min(torch.get_num_threads(), total)
     if threads == 1:
         part(0, total)
         return
@@ -200,7 +208,9 @@ def library() -> ctypes.CDLL | None:
 
 def _compiled(compiler: _Compiler) -> ctypes.CDLL | None:
     """Load the library from the cache folder, after it has been made if it is not there."""
-    known = "\n".join((SOURCE.read_text("utf-8"), *FLAGS, compiler.version, platform.machine(), _processor()))
+    known = "\n".join(
+        (*(file.read_text("utf-8") for file in SOURCES), *FLAGS, compiler.version, platform.machine(), _processor())
+    )
     file = _folder() / f"native-{hashlib.sha256(known.encode()).hexdigest()[:16]}.so"
     try:
         if not file.exists():
@@ -208,7 +218,9 @@ def _compiled(compiler: _Compiler) -> ctypes.CDLL | None:
         return ctypes.CDLL(str(file))
     except (OSError, subprocess.SubprocessError) as error:
         said = error.stderr.strip() if isinstance(error, subprocess.CalledProcessError) else ""
-        warnings.warn(f"no native aggregation, the slower forms take its place: {error} {said}".strip(), stacklevel=2)
+        warnings.warn(
+            f"no native operators, slower ones in torch take their place: {error} {said}".strip(), stacklevel=2
+        )
         return None
 
 
@@ -216,7 +228,7 @@ def _compile(program: str, file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with tempfile.TemporaryDirectory(dir=file.parent) as folder:
         made = Path(folder, file.name)
-        command = [program, *FLAGS, "-o", str(made), str(SOURCE)]
+        command = [program, *FLAGS, "-o", str(made), *map(str, SOURCES)]
         subprocess.run(command, check=True, capture_output=True, text=True, timeout=PATIENCE)
         made.replace(file)  # at once: other processes may be after it, too
 

@@ -124,7 +124,7 @@ def test_a_compiler_that_fails_is_a_warning(monkeypatch, tmp_path):
     monkeypatch.setenv(native.SWITCH, "1")
     monkeypatch.setenv("CXX", "false")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    with pytest.warns(UserWarning, match="no native aggregation.*exit status 1"):
+    with pytest.warns(UserWarning, match="no native operators.*exit status 1"):
         assert native.library.__wrapped__() is None
     assert not list(tmp_path.rglob("*.so"))
 

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from mixspec.compiler.ops import direct_conv
-from mixspec.compiler.ops.flat_fft import fast_length
+from mixspec.compiler.ops import direct_conv, native, native_conv
+from mixspec.compiler.ops.flat_fft import Layout, fast_length
 from mixspec.compiler.ops.global_conv import global_conv
+from mixspec.compiler.ops.native_conv import faster as native_is_faster
 
 
 def reference(x: Tensor, filters: Tensor, centre: tuple[int, int]) -> Tensor:
@@ -39,12 +40,32 @@ def assert_same(actual: Tensor, expected: Tensor, leaves: tuple[Tensor, ...]) ->
     torch.testing.assert_close(*(torch.autograd.grad(y, leaves, weight) for y in (actual, expected)))
 
 
-@pytest.fixture(params=["direct", "transform"], scope="module")
+FORMS = ["direct", "transform", *["native"] * bool(native.library())]
+
+
+@pytest.fixture(params=FORMS, scope="module")
 def form(request):
-    """Run the small maps of this module through both forms."""
+    """Run the small maps of this module through all forms."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(direct_conv, "faster", lambda layout, device: request.param == "direct")
+        patch.setattr(direct_conv, "faster", lambda layout, device: request.param != "transform")
+        patch.setattr(native_conv, "faster", lambda layout, device: request.param == "native")
         yield request.param
+
+
+@pytest.mark.parametrize("batch", [1, 3, 11])
+def test_any_number_of_images(form, batch):
+    torch.manual_seed(0)
+    x, filters = double(batch, 2, 3, 17), double(2, 5, 33)
+    assert_same(global_conv(x, filters), reference(x, filters, (2, 16)), (x, filters))
+
+
+@pytest.mark.skipif(native.library() is None, reason="there is no C++ compiler")
+@pytest.mark.parametrize(
+    ("size", "taps", "native_one"), [((14, 14), 27, True), ((14, 14), 9, False), ((28, 28), 55, False)]
+)
+def test_native_form_is_for_small_maps_and_large_filters(size, taps, native_one):
+    layout = Layout.of(size, (taps, taps), (taps // 2, taps // 2))
+    assert native_is_faster(layout, torch.device("cpu")) is native_one
 
 
 @settings(max_examples=50, deadline=None)
