@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 import torch
 from PIL import Image
-from timm.data import create_transform  # type: ignore[attr-defined]
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -96,6 +95,8 @@ class Inputs:
 @cache
 def prepared(inputs: Inputs) -> Callable[[Image.Image], Tensor]:
     """timm's transform for evaluation: the shorter side to the size over ``crop``, the centre, normalised."""
+    from timm.data import create_transform  # type: ignore[attr-defined]
+
     return create_transform(
         (inputs.channels, *inputs.size),
         crop_pct=inputs.crop,

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from ....compiler.errors import SpecError
-from ..augment import augmented
 from .batch import Batch, Key
 from .inputs import UNFIT, Inputs, Shade
 

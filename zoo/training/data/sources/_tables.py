@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from ..assemble import named
@@ -31,6 +32,9 @@ def split_names(at: Location) -> dict[SplitName, str]:
     """The splits there are, by the name they have here."""
     import datasets
 
+    root = at.options.get("root")
+    if root and Path(root).resolve().is_relative_to(Path(at.rest).resolve()):
+        raise at.wrong(f"root={root} lies in the data", "another folder: what `datasets` writes would be read as data")
     with complaining(at):
         there = list(datasets.get_dataset_split_names(at.rest))
     found = named(there)

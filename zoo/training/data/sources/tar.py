@@ -6,13 +6,14 @@ a share.
 
 from __future__ import annotations
 
-import os
+import io
 import tarfile
 from pathlib import Path
 from typing import BinaryIO
 
 from timm.data.readers.reader_image_in_tar import ReaderImageInTar, extract_tarinfos
 
+from ..archives import ended
 from ..assemble import IMAGES, assemble, same_classes
 from ..files import Files
 from ..location import Location
@@ -40,24 +41,19 @@ def combined(at: Location, archives: dict[SplitName, Path]) -> Data:
 
 
 class Tar(ReaderImageInTar):
-    """timm's reader of one archive. Each process opens its own: a shared handle would read at another's place."""
+    """timm's list of an archive's images. Each is read by its place, and no file stays open for forks to share."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self.process = path, os.getpid()
-        self.archive: tarfile.TarFile | None = None
+        self.path = path
         self.samples, self.targets, self.class_name_to_idx, _ = extract_tarinfos(
             str(path), cache_tarinfo=False, extensions=set(IMAGES)
         )
 
-    def __getstate__(self) -> dict[str, object]:
-        return {**vars(self), "archive": None}
-
     def __getitem__(self, index: int) -> tuple[BinaryIO, int]:
-        if self.archive is None or self.process != os.getpid():
-            self.archive, self.process = tarfile.open(self.path), os.getpid()  # noqa: SIM115 (kept open)
-        found = self.archive.extractfile(self.samples[index][0])
-        assert found is not None, "samples are regular members"
-        return found, int(self.targets[index])  # type: ignore[return-value]
+        member = self.samples[index][0]
+        with self.path.open("rb") as file:
+            file.seek(member.offset_data)
+            return io.BytesIO(file.read(member.size)), int(self.targets[index])
 
     def _filename(self, index: int, basename: bool = False, absolute: bool = False) -> str:
         return str(self.samples[index][0].name)
@@ -80,6 +76,8 @@ def _reader(at: Location, path: Path) -> Tar:
         raise at.wrong(f"{path} is no tar archive, or a damaged one: {error}", "tar -tf lists what is in it") from None
     except ValueError:  # timm has nothing to sort
         raise at.wrong(f"no images in {path}", "a folder for each class, with .jpg, .png or the like in it") from None
+    if not ended(path):
+        raise at.wrong(f"{path} is cut off: an archive ends with zeros", "copy it anew")
     if any(nested is not None for _, _, nested in found.samples):
         raise at.wrong(f"{path} holds archives", "images in folders; for shards of samples wds/DIR")
     return found

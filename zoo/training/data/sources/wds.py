@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ..archives import ended
 from ..assemble import MEAN, STD
 from ..decode import reason
 from ..location import Location
@@ -68,6 +69,8 @@ class Archives:
                     webdataset.tariterators.tar_file_expander([{"url": path, "stream": stream}])
                 ):
                     yield _row(f"{path}: {sample['__key__']}", sample)
+            if not ended(Path(path)):
+                yield Row(path, fault="cut off; what followed in this archive is lost")
         except BROKEN as error:
             yield Row(path, fault=f"{reason(error)}; what follows in this archive is lost")
 
