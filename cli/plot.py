@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
+app = typer.Typer(
+    name="plot", add_completion=False, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]}
+)
 
 Folders = Annotated[list[Path], typer.Argument(metavar="DIR...", help="Folders that `mixspec train` wrote.")]
 Picture = Annotated[
