@@ -167,7 +167,7 @@ def _network(error: BaseException) -> tuple[str, str, str] | None:
             f"{host()} does not answer as a Hub does",
             "HF_ENDPOINT names a Hub or a mirror",
         )
-    if "xet-" in str(error):
+    if re.search("xet-(read|write)-token", str(error)):
         return UNREACHABLE, f"{host()} does not speak Xet", "HF_HUB_DISABLE_XET=1 does without"
     sizes = re.search(r"file should be of size (\d+) but has size (\d+)", str(error))
     if isinstance(error, OSError) and sizes:

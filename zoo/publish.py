@@ -27,6 +27,7 @@ from .timm_config import CONFIG, config_text
 from .weights import Header, canonical_text, header
 
 CARD, LICENCE, SPEC, RESULTS = "README.md", "LICENSE", "spec.yaml", ".eval_results"
+TASK = "image-classification"
 FOREIGN = f"license: other\nlicense_link: {LICENCE}"
 SCORE = re.compile(r"(?:(?P<split>train|val|test)_)?(?P<metric>top[15]|accuracy)")
 
@@ -91,7 +92,9 @@ def push(package: Package, repo: str, *, private: bool = False, pull_request: bo
         api = HfApi(endpoint=constants.ENDPOINT, library_name="mixspec", library_version=__version__)
         if not pull_request:
             api.create_repo(repo, private=private or None, exist_ok=True)
-        parent = api.repo_info(repo, revision=MAIN).sha
+        there = api.repo_info(repo, revision=MAIN)
+        if private and not there.private:
+            raise HubError.of(NOT_PUSHED, f"{address}: it is there already, and public", "make it private on its page")
         files: dict[str, Path | bytes] = {
             WEIGHTS: package.weights,
             **{path: text.encode() for path, text in package.texts.items()},
@@ -101,16 +104,30 @@ def push(package: Package, repo: str, *, private: bool = False, pull_request: bo
             [CommitOperationAdd(path, content) for path, content in files.items()],
             commit_message=f"{package.held.network.name}, by mixspec {__version__}",
             commit_description=f"spec {package.held.digest}",
-            parent_commit=parent,
+            parent_commit=there.sha,
             create_pr=pull_request,
         )
-    return Pushed(done.oid, done.pr_url or str(done.commit_url), done.oid != parent)
+    return Pushed(done.oid, done.pr_url or str(done.commit_url), done.oid != there.sha)
 
 
 def _card(held: Header, licence: Path | None) -> str:
-    """The card of these weights; a licence of their own is one the Hub has no name for."""
+    """The card of these weights, its front matter with their results as older pages of the Hub read them.
+
+    A licence of their own is one the Hub has no name for.
+    """
     text = card(held.network, held)
-    return text if licence is None else re.sub(r"^license: .*$", FOREIGN, text, count=1, flags=re.M)
+    if licence is not None:
+        text = re.sub(r"^license: .*$", FOREIGN, text, count=1, flags=re.M)
+    metrics = [
+        {"type": "accuracy", "name": _metric(match), "value": value, "verified": False}
+        for match, value in _scores(held)
+    ]
+    if not metrics:
+        return text
+    data = {"name": held.data["name"], "type": held.data["name"]}
+    result = {"task": {"type": TASK}, "dataset": data, "metrics": metrics}
+    index = json.dumps([{"name": held.network.name, "results": [result]}])
+    return text.replace("\n---\n", f"\nmodel-index: {index}\n---\n", 1)
 
 
 def _spec(network: Network) -> str:
@@ -128,8 +145,8 @@ def _licence(held: Header, licence: Path | None) -> str:
     """The licence of the weights: ours for what was trained here."""
     if licence is not None:
         return licence.read_text("utf-8")
-    if ported := held.recipe.get("ported"):
-        what = f"the weights come from {ported.get('file', 'elsewhere')}, whose licence is not ours to choose"
+    if origin := held.recipe.get("ported", {}).get("file") or held.metrics.get("from"):
+        what = f"the weights come from {origin}, whose licence is not ours to choose"
         raise HubError.of(NOT_PUSHED, what, "name it: --license FILE")
     beside = Path(__file__).parents[1] / LICENCE
     if beside.is_file():
@@ -144,26 +161,29 @@ def _results(held: Header) -> Iterator[tuple[str, str]]:
     """``.eval_results``: one file for the data set, one entry for each accuracy in the header."""
     from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
 
-    name = str(held.data.get("name", ""))
-    scores = [
-        (match, value) for key, value in held.metrics.items() if (match := SCORE.fullmatch(key)) and _plain(value)
+    entries = [
+        EvalResultEntry(
+            str(held.data["name"]), _task(match), value, notes=f"{_metric(match)}; measured by {held.generator}"
+        )
+        for match, value in _scores(held)
     ]
-    if not name or not scores:
-        return
-    entries = [EvalResultEntry(name, _task(match), value, notes=_notes(match, held)) for match, value in scores]
-    rows: list[dict[str, Any]] = eval_result_entries_to_yaml(entries)
-    slug = re.sub(r"[^\w.-]+", "-", name).strip("-")
-    yield f"{RESULTS}/{slug}.yaml", "".join(f"- {json.dumps(row)}\n" for row in rows)
+    if entries:
+        rows: list[dict[str, Any]] = eval_result_entries_to_yaml(entries)
+        slug = re.sub(r"[^\w.-]+", "-", str(held.data["name"])).strip("-")
+        yield f"{RESULTS}/{slug}.yaml", "".join(f"- {json.dumps(row)}\n" for row in rows)
 
 
-def _plain(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _scores(held: Header) -> list[tuple[re.Match[str], float]]:
+    """Accuracies in the header, where it says on what."""
+    found = ((SCORE.fullmatch(key), value) for key, value in held.metrics.items())
+    numbers = [(match, value) for match, value in found if match and isinstance(value, int | float)]
+    return numbers if held.data.get("name") else []
 
 
 def _task(match: re.Match[str]) -> str:
-    return "image-classification" if match["metric"] != "top5" else "image-classification-top5"
+    return TASK if match["metric"] != "top5" else f"{TASK}-top5"
 
 
-def _notes(match: re.Match[str], held: Header) -> str:
+def _metric(match: re.Match[str]) -> str:
     split = {"val": "validation"}.get(match["split"] or "", match["split"] or "test")
-    return f"{match['metric']}, % of the {split} images; measured by {held.generator}"
+    return f"{match['metric']}, % of the {split} images"

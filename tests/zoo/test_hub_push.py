@@ -92,7 +92,11 @@ def test_what_was_pushed_can_be_used(hub: Hub, weights: Path, tiny: Network) -> 
     assert [row["value"] for row in results] == [51.5, 50.25]
     assert all(row["dataset"] == {"id": "digits", "task_id": "image-classification"} for row in results)
     assert "Apache License" in files["LICENSE"].decode()
-    assert yaml.safe_load(files["README.md"].decode().split("---")[1])["library_name"] == "mixspec"
+    front = yaml.safe_load(files["README.md"].decode().split("---")[1])
+    assert front["library_name"] == "mixspec"
+    (result,) = front["model-index"][0]["results"]
+    assert [metric["value"] for metric in result["metrics"]] == [51.5, 50.25]
+    assert "validation" in result["metrics"][0]["name"] and "test" in result["metrics"][1]["name"]
 
 
 def test_timm_makes_the_model_from_the_repository(hub: Hub, weights: Path) -> None:
@@ -149,6 +153,13 @@ def test_private_repository(hub: Hub, weights: Path, monkeypatch: pytest.MonkeyP
     assert code == 1 and "MX852" in said and "or a private one (if it is private, log in" in said
 
 
+def test_private_weights_do_not_go_into_a_public_repository(hub: Hub, weights: Path) -> None:
+    hub.put(REPO, {"README.md": b"old"})
+    code, said = run("push", weights, "--to", REPO, "--private")
+    assert (code, len(hub.repos[REPO].commits)) == (1, 1)
+    assert said == f"MX856 hf://{REPO}: it is there already, and public (make it private on its page)\n"
+
+
 def test_large_files_go_in_parts(hub: Hub, tmp_path: Path) -> None:
     save(fresh(network("digits_dw"), 1), tmp_path / "a.safetensors")
     assert (tmp_path / "a.safetensors").stat().st_size > 2 * PART_SIZE
@@ -159,6 +170,9 @@ def test_large_files_go_in_parts(hub: Hub, tmp_path: Path) -> None:
 
 
 def test_ported_weights_want_a_licence(tiny: Network, tmp_path: Path) -> None:
+    save(fresh(tiny), tmp_path / "a.safetensors", metrics={"from": "hf://timm/x"})
+    with pytest.raises(WeightsError, match=r"MX856 the weights come from hf://timm/x, whose licence"):
+        Package.of(tmp_path / "a.safetensors")
     save(fresh(tiny), tmp_path / "a.safetensors", recipe={"ported": {"layout": "x", "file": "theirs.pth"}})
     with pytest.raises(WeightsError, match=r"MX856 the weights come from theirs\.pth.*name it: --license FILE"):
         Package.of(tmp_path / "a.safetensors")
