@@ -26,6 +26,7 @@ from mixspec.compiler.mixers.dw import DW
 from mixspec.compiler.mixers.gabor import Gabor
 from mixspec.compiler.mixers.hpx import Hpx
 from mixspec.compiler.norms.ccbn import CenteredNorm
+from mixspec.compiler.ops import native_conv
 from mixspec.compiler.ops.stored import SIZES, StoredFilters
 from mixspec.compiler.parse import parse
 from mixspec.compiler.parts import Act, BatchNorm, Conv, Drop, Weight
@@ -196,6 +197,7 @@ def test_kernels_of_few_parameters_become_weights() -> None:
 
 
 def test_filters_are_computed_once_and_spectra_by_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native_conv, "faster", lambda layout, device: False)  # which needs no spectra
     mixer = Hpx().settle(1, Grid(12, 12, 8))
     model = lower_layer(mixer, Grid(12, 12, 8)).eval()
     frozen = freeze(model)
