@@ -109,6 +109,8 @@ class TensorSamples:
         images, labels = self.split.read(indices)
         if self.recipe is None:
             return Batch(self.inputs(images), labels, torch.tensor(indices))
+        from ..augment import augmented  # timm comes with it, which nobody needs who only evaluates
+
         return Batch(augmented(images, keys, self.seed, self.inputs, self.recipe), labels, torch.tensor(indices))
 
 
