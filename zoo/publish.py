@@ -24,7 +24,7 @@ from .card import card
 from .hub import MAIN, WEIGHTS, Address
 from .huberrors import LOG_IN, NO_ACCESS, NOT_PUSHED, WRONG_ADDRESS, HubError, told
 from .timm_config import CONFIG, config_text
-from .weights import Header, canonical_text, header
+from .weights import Header, canonical_text, header, read
 
 CARD, LICENCE, SPEC, RESULTS = "README.md", "LICENSE", "spec.yaml", ".eval_results"
 TASK = "image-classification"
@@ -42,11 +42,12 @@ class Package:
 
     @classmethod
     def of(cls, weights: Path, licence: Path | None = None) -> Package:
-        """Everything around a weights file. Raises WeightsError for a file that is not ours, OSError.
+        """Everything around a weights file, whose tensors are checked. Raises WeightsError for a wrong file, OSError.
 
         Weights that were ported are not ours to license: for them ``licence`` is their own, as a file.
         """
         held = header(weights)
+        read(weights)
         texts = {
             CONFIG: config_text(held.network, held.data),
             CARD: _card(held, licence),
@@ -144,7 +145,7 @@ def _spec(network: Network) -> str:
 def _licence(held: Header, licence: Path | None) -> str:
     """The licence of the weights: ours for what was trained here."""
     if licence is not None:
-        return licence.read_text("utf-8")
+        return licence.read_text("utf-8", errors="replace")
     if origin := held.recipe.get("ported", {}).get("file") or held.metrics.get("from"):
         what = f"the weights come from {origin}, whose licence is not ours to choose"
         raise HubError.of(NOT_PUSHED, what, "name it: --license FILE")

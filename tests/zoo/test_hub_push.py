@@ -160,6 +160,15 @@ def test_private_weights_do_not_go_into_a_public_repository(hub: Hub, weights: P
     assert said == f"MX856 hf://{REPO}: it is there already, and public (make it private on its page)\n"
 
 
+def test_damaged_weights_are_not_pushed(hub: Hub, weights: Path, tmp_path: Path) -> None:
+    content = bytearray(weights.read_bytes())
+    content[-5] ^= 1
+    (tmp_path / "a.safetensors").write_bytes(content)
+    code, said = run("push", tmp_path / "a.safetensors", "--to", REPO)
+    assert code == 1 and "MX803 the tensors have sha256" in said
+    assert not hub.requests
+
+
 def test_large_files_go_in_parts(hub: Hub, tmp_path: Path) -> None:
     save(fresh(network("digits_dw"), 1), tmp_path / "a.safetensors")
     assert (tmp_path / "a.safetensors").stat().st_size > 2 * PART_SIZE
