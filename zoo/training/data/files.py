@@ -17,7 +17,6 @@ from ..chance import drawing
 from .batch import Bad, Batch, Key
 from .decode import BadImage, coloured, decode, reason
 from .inputs import Inputs
-from .transforms import training
 
 UNREADABLE = (OSError, AssertionError, TypeError, LookupError, ValueError)
 """What timm's readers raise for an image they cannot hand over."""
@@ -144,6 +143,8 @@ class FileSamples:
     @cached_property
     def change(self) -> Callable[[Image.Image], Tensor]:
         assert self.recipe is not None, "without a recipe images stay as they are"
+        from .transforms import training  # timm comes with it, which nobody needs who only evaluates
+
         return training(self.inputs, self.recipe)
 
 
