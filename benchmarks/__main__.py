@@ -45,7 +45,7 @@ def main() -> None:
 
 def run(name: str, quick: bool, results: list[Result]) -> bool:
     """Measure a subject in a process of its own and collect its figures; False if it ended with an error."""
-    command = [sys.executable, "-m", f"{__package__}._worker", name, *["--quick"] * quick]
+    command = [sys.executable, "-W", "ignore", "-m", f"{__package__}._worker", name, *["--quick"] * quick]
     console = Console(stderr=True)
     with (
         subprocess.Popen(command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, text=True) as worker,

@@ -40,8 +40,10 @@ class Bound(nn.Module):
 
 def adopt(owner: nn.Module, children: Mapping[str, nn.Module | Tensor]) -> None:
     """Register modules, parameters and buffers under their names."""
+    kind = type(owner)
     for name, child in children.items():
-        assert not hasattr(owner, name), f"{name} is taken on {type(owner).__name__}: choose another name for the part"
+        # what the instance has, torch refuses by itself
+        assert not hasattr(kind, name), f"{name} is taken on {kind.__name__}: choose another name for the part"
         if isinstance(child, nn.Module):
             owner.add_module(name, child)
         elif isinstance(child, nn.Parameter):
