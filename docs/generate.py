@@ -24,6 +24,7 @@ from pathlib import Path
 
 import published
 import speed
+import study
 from published import table
 
 from mixspec.compiler.families import registry as families
@@ -78,6 +79,7 @@ TABLES: dict[str, Callable[[], str]] = {
     **published.TABLES,
     "mixers": lambda: operators(mixers, with_keys=True),
     "speed": speed.tables,
+    "study": study.tables,
     "families": lambda: operators(families, with_keys=False),
 }
 
