@@ -59,7 +59,8 @@ def command(
 
     The networks are built from the files alone. Accuracies are percentages with Wilson's interval at 95 %, the loss is
     the mean cross-entropy in nats. --crop-ratios, --images and --truncate evaluate the same weights again, once for
-    each value. Under `accelerate launch` the processes share the images.
+    each value. Under `accelerate launch` or `torchrun` the processes share the images; a GPU is used where there is
+    one.
     """
     from ..zoo.classifier import Classifier
     from ..zoo.pretrained import weights_file
@@ -70,7 +71,7 @@ def command(
     if len(files) > 1 and (crop_ratios, images, truncate) != (None, None, None):
         raise typer.BadParameter("--crop-ratios, --images and --truncate are for one WEIGHTS")
     held, ranks = open_data(data), Ranks.here()
-    classifiers = [Classifier.open(file, held) for file in files]
+    classifiers = [Classifier.open(file, held, ranks.device) for file in files]
     seen = _seen(classifiers, held, split, ensemble, resume, workers, max_bad_images, ranks)
     if ranks.rank:
         return

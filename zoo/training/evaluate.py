@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -17,6 +18,8 @@ from .data import UNFIT, AnySplit, Bad, Batch, Inputs, Key, Samples, as_is
 from .tally import Calibration, Interval, Tally, percent, wilson
 
 BATCH = 256
+
+CPU = torch.device("cpu")
 
 Mean = Literal["logits", "probabilities"]
 
@@ -89,23 +92,24 @@ class Ranks:
 
     rank: int = 0
     count: int = 1
+    device: torch.device = CPU
 
     @classmethod
     def here(cls) -> Ranks:
-        """As `accelerate launch` has started this process."""
+        """As `accelerate launch` or `torchrun` has started this process."""
         from accelerate import PartialState
 
-        state = PartialState()
-        return cls(state.process_index, state.num_processes)
+        # without a GPU it looks for other processes only if told to use the CPU
+        state = PartialState(cpu=not torch.cuda.is_available() or os.environ.get("ACCELERATE_USE_CPU") == "true")
+        return cls(state.process_index, state.num_processes, state.device)
 
     def total(self, tensor: Tensor) -> Tensor:
         """The sum over all processes."""
         if self.count == 1:
             return tensor
-        from accelerate import PartialState
         from accelerate.utils import reduce
 
-        return reduce(tensor.to(PartialState().device), "sum").cpu()
+        return reduce(tensor.to(self.device), "sum").cpu()
 
     def gathered(self, items: Sequence[Bad]) -> list[Bad]:
         """Those of all processes."""
