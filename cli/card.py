@@ -9,6 +9,7 @@ import typer
 
 from ..compiler.catalogue import load
 from ..compiler.resolve import resolve
+from ..zoo import entries
 from ..zoo.atomic import replacing
 from ..zoo.card import card
 from ._options import Models
@@ -19,15 +20,27 @@ Output = Annotated[
 
 
 def command(models: Models, output: Output = None) -> None:
-    """Write the model card of networks: architecture, costs, inductive biases, published figures.
+    """Write the model card of networks: architecture, costs, inductive biases, published figures, shipped weights.
 
-    Everything on a card comes from the spec, so that it can be made again and compared.
+    Everything on a card comes from the spec, or from the weights that ship and their entry, so that it can be made
+    again and compared.
     """
     for model in models:
-        network = resolve(load(model))
+        text, name = rendered(model)
         if output is None:
-            typer.echo(card(network), nl=False)
+            typer.echo(text, nl=False)
             continue
         output.mkdir(parents=True, exist_ok=True)
-        with replacing(output / f"{network.name}.md") as temporary:
-            temporary.write_text(card(network), "utf-8")
+        with replacing(output / f"{name}.md") as temporary:
+            temporary.write_text(text, "utf-8")
+
+
+def rendered(model: str) -> tuple[str, str]:
+    """The card of a spec and its name, with the weights that ship under that name."""
+    network = resolve(load(model))
+    shipped = [entry for entry in entries.every() if entry.shipped and entry.spec == network.name]
+    if not shipped:
+        return card(network), network.name
+    from ..zoo.weights import header
+
+    return card(network, header(shipped[0].file), shipped[0]), network.name
