@@ -42,7 +42,7 @@ FAMILIES = {
     "isotropic": "depths: [3]\nwidth: 64\npatch: 8\n",
     "metaformer": STAGES + "mixers: Hpx in stage 1, Hyena in stage 2, attention Ch=8 in stage 3\n",
     "resnet": "depths: [1, 1, 1]\nwidth: 8\nvariant: d\nmixers: CADAsp b=2 ca=3 agg=3 Ch=4\n",
-    "resnet_cifar": "depths: [1, 1, 1]\nwidth: 8\n",
+    "resnet_cifar": "depths: [1, 1, 1, 1]\nwidth: 8\n",
     "san": "depths: [1, 1, 1]\ndims: [64, 64, 64]\nmixers: SAN k=3\n",
     "swin": "depths: [1, 2, 1]\ndims: [16, 32, 64]\nmixers: window window=4 Ch=8\n",
     "timm": "model: convnext_atto\nreplace: {stages.0.blocks.0.conv_dw: involution k=3 Ch=4}\n",

@@ -33,7 +33,7 @@ from ..compiler.family import Family
 from ..compiler.lower import lower
 from ..compiler.parse import Spec, parse
 from ..compiler.resolve import Network, resolve, sides
-from .entries import NONE_PUBLISHED
+from . import entries
 from .pretrained import weights_file
 from .resample import resample
 from .timm_config import ENTRYPOINT, pretrained_config
@@ -156,7 +156,7 @@ def published(name: str | Path | Mapping[str, Any]) -> dict[str, Any]:
     """What timm needs to load the published weights of a shipped name. Raises SpecError where there are none."""
     if isinstance(name, Mapping):
         raise SpecError.of(
-            NONE_PUBLISHED, "no weights are published of a spec without a name", "pretrained_cfg={'file': FILE}"
+            entries.NONE_PUBLISHED, "no weights are published of a spec without a name", "pretrained_cfg={'file': FILE}"
         )
     file = weights_file(name)
     held = header(file)
@@ -226,14 +226,30 @@ def default_levels(network: Network) -> int | list[int]:
     return list(range(len(info))) if len({level["reduction"] for level in info}) > 1 else 3
 
 
-def _input(file: Path) -> dict[str, Any] | PretrainedCfg:
-    """Input size and classes as the text of a shipped spec has them, which nothing but a pattern reads."""
-    said = dict(re.findall(r"^(image|in_chans|classes): (.+)$", file.read_text("utf-8"), flags=re.M))
+def _weights() -> dict[str, str]:
+    """The files of weights that ship, by the name of their spec, as the text of their entries has them."""
+    found = {}
+    for entry in sorted(entries.FOLDER.glob("*.yaml")):
+        said = _said(entry, "spec", "source")
+        if "spec" in said and not said.get("source", entries.HUB).startswith(entries.HUB):
+            found[said["spec"]] = str(entries.WEIGHTS / said["source"])
+    return found
+
+
+def _said(file: Path, *keys: str) -> dict[str, str]:
+    """Some keys of a YAML file of ours, which nothing but a pattern reads."""
+    return dict(re.findall(rf"^({'|'.join(keys)}): (.+)$", file.read_text("utf-8"), flags=re.M))
+
+
+def _input(file: Path, weights: Mapping[str, str]) -> dict[str, Any] | PretrainedCfg:
+    """Input size, classes and weights of a shipped spec."""
+    said = _said(file, "image", "in_chans", "classes")
     image = json.loads(said.get("image", "224"))
     height, width = sides(image if isinstance(image, int) else tuple(image))
     return {
         "input_size": (int(said.get("in_chans", 3)), height, width),
         "num_classes": int(said.get("classes", 1000)),
+        "file": weights.get(file.stem),
     }
 
 
@@ -249,7 +265,8 @@ def _register(name: str) -> None:
 CLASHES = {name: PREFIX + name for name in catalogue.names() if timm.is_model(name)}
 """Our names that timm has too, and what ours are called in its registry."""
 
-_inputs = {CLASHES.get(name, name): _input(catalogue.find(name)) for name in catalogue.names()}
+_files = _weights()
+_inputs = {CLASHES.get(name, name): _input(catalogue.find(name), _files) for name in catalogue.names()}
 default_cfgs = generate_default_cfgs({**_inputs, ENTRYPOINT: {}})
 
 for _name in default_cfgs:

@@ -16,7 +16,7 @@ import mixspec
 from mixspec.compiler import catalogue, document
 from mixspec.compiler.errors import SpecError
 from mixspec.compiler.resolve import resolve
-from mixspec.zoo import timm_bridge
+from mixspec.zoo import entries, timm_bridge
 from mixspec.zoo.ports.timm_metaformer import LAYOUT
 from mixspec.zoo.timm_config import ENTRYPOINT, hub_config, pretrained_config, write_folder
 
@@ -68,7 +68,7 @@ def test_registering_reads_no_spec(monkeypatch: pytest.MonkeyPatch) -> None:
     """Importing takes what a pattern finds in the files, and no tree is made before a model is."""
     monkeypatch.setattr(document, "read", lambda path: pytest.fail(f"{path} was read"))
     start = time.process_time()
-    assert len([timm_bridge._input(catalogue.find(name)) for name in catalogue.names()]) > 300
+    assert len([timm_bridge._input(catalogue.find(name), {}) for name in catalogue.names()]) > 300
     assert time.process_time() - start < 1.0
 
 
@@ -199,11 +199,18 @@ def test_another_image_size_interpolates_positions(tmp_path: Path) -> None:
 
 
 def test_published_weights_are_found_by_name() -> None:
-    entries = pytest.importorskip("mixspec.zoo.entries")
-    shipped = [entry for entry in entries.every() if entry.shipped and entry.file.exists() and entry.default]
+    shipped = [entry for entry in entries.every() if entry.shipped and entry.default]
+    names = {timm_bridge.CLASHES.get(entry.spec, entry.spec) for entry in shipped}
+    assert names and names == set(timm.list_models(module="timm_bridge", pretrained=True))
     for entry in shipped[:1]:
+        trained = mixspec.load(entry.file)
         model = timm.create_model(entry.spec, pretrained=True).eval()
-        assert torch.equal(model(images(1, 32)), mixspec.load(entry.file)(images(1, 32)))
+        x = images(trained.in_chans, trained.at.h)
+        assert torch.equal(model(x), trained(x))
+        config = resolve_model_data_config(model)
+        assert len(config["mean"]) == trained.in_chans and config["mean"] != (0.485, 0.456, 0.406)
+        again = timm.create_model(entry.spec, pretrained=True, num_classes=3, in_chans=3).eval()
+        assert again(images(3, 32)).shape == (2, 3)
 
 
 @torch.no_grad()
