@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import signal
 import sys
 import tempfile
 from dataclasses import asdict, replace
@@ -84,6 +86,76 @@ def main(at: Path) -> dict[str, Any]:
     return found
 
 
+def sharded(at: Path) -> dict[str, Any]:
+    """Weights shared out by FSDP2: a run that is stopped and goes on, one that is not, and one with whole weights.
+
+    Accelerate shards on GPUs alone, so its part is done here; what an engine and its checkpoints do is theirs.
+    """
+    import torch
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
+    from mixspec.compiler.parse import parse
+    from mixspec.compiler.recipe import Recipe
+    from mixspec.compiler.resolve import resolve
+    from mixspec.zoo.training import loop
+    from mixspec.zoo.training.data import digits
+    from mixspec.zoo.training.data.values import Split
+    from mixspec.zoo.training.engine import Engine
+    from mixspec.zoo.training.optim import optimiser
+    from mixspec.zoo.training.settings import Settings
+    from mixspec.zoo.training.stopping import Stopped
+    from mixspec.zoo.training.watch import Watch
+    from mixspec.zoo.weights import load
+
+    torch.set_num_threads(1)
+
+    class Sharded(Engine):
+        sharded = True  # type: ignore[assignment]
+
+        def _prepared(self) -> Any:
+            fully_shard(self.bare, mesh=init_device_mesh("cpu", (self.ranks,)))
+            return self.bare, self.accelerator.prepare_optimizer(optimiser(self.bare, self.recipe))
+
+    class Stop(Watch):
+        def __init__(self, update: int) -> None:
+            self.left = update
+
+        def update(self, epoch: int, images: int, loss: float, lr: float) -> None:
+            self.left -= 1
+            if self.left == 0:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    whole, network = digits(), resolve(parse(SPEC.format(mixers=FRAMES["layer_norm"])))
+    few: Any = {name: Split(split.images[:32], split.labels[:32]) for name, split in whole.splits.items()}
+    data = replace(whole, splits=few)
+    recipe = Recipe(name="a", epochs=2, batch_size=16, lr=2e-3, mixup=0.5, drop=0.1, grad_accum_steps=2, model_ema=True)
+
+    def run(name: str, engine: type[Engine], stop: int) -> None:
+        def process(rank: int) -> None:
+            loop.Engine = engine  # type: ignore[misc]
+            settings = Settings(cpu=True, resume="auto", every_updates=1, log_every=1)
+            try:
+                loop.train(network, recipe, data, at / name, settings=settings, watch=Stop(stop))
+            except Stopped as stopped:
+                print(stopped)
+
+        together(process, 2, at / f"{name}.txt")
+
+    run("always", Sharded, -1)
+    run("stopped", Sharded, 2)
+    run("stopped", Sharded, -1)
+    run("plain", Engine, -1)
+    files = ("last.safetensors", "best.safetensors", "log.csv", "updates.csv")
+    ours, plain = (load(at / name / "last.safetensors").state_dict() for name in ("always", "plain"))
+    return {
+        "parts": sorted(path.name for path in (at / "always" / "checkpoints" / "00000004").iterdir()),
+        "differing": [n for n in files if (at / "always" / n).read_bytes() != (at / "stopped" / n).read_bytes()],
+        "stopped": "stopped by SIGTERM" in (at / "stopped.txt").read_text(),
+        "error": max(float((ours[key] - plain[key]).abs().max()) for key in plain),
+    }
+
+
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
-        json.dump(main(Path(folder)), sys.stdout)
+        json.dump((sharded if "--sharded" in sys.argv else main)(Path(folder)), sys.stdout)

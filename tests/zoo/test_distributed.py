@@ -40,3 +40,14 @@ def test_all_processes_have_the_same_weights(run: str, told: dict[str, list[dict
     first, second = told[run]
     assert first["digest"] == second["digest"] and first["losses"] == second["losses"]
     assert first["seen"] == second["seen"]
+
+
+@pytest.mark.slow
+def test_sharded_weights_go_on_to_the_bit_and_learn_like_whole_ones() -> None:
+    done = subprocess.run([sys.executable, str(SCRIPT), "--sharded"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    kinds = [f"{kind}-{rank}.safetensors" for kind in ("mean", "model", "optimiser", "random") for rank in (0, 1)]
+    assert found["parts"] == [*kinds, "state.json"]
+    assert found["stopped"] and not found["differing"]
+    assert found["error"] < 1e-6

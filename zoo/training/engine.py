@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import random
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
@@ -19,6 +20,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedDataParallelKwargs
 from torch import Tensor, nn
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 from torch.nn.parallel import DistributedDataParallel
 
 from ...compiler.backbone import Backbone
@@ -55,7 +57,7 @@ class Engine:
         self.loader = Loader(self._samples(), self.order, self.rank, settings.workers)
         self.mix = Mix.of(recipe, len(data.classes))
         self.bare = self._bare()
-        self.model, self.optimiser = self.accelerator.prepare(self.bare, optimiser(self.bare, recipe))
+        self.model, self.optimiser = self._prepared()
         self.bare = self.accelerator.unwrap_model(self.model)
         if isinstance(self.model, DistributedDataParallel):
             self.model.broadcast_buffers = False  # see _agree
@@ -77,6 +79,10 @@ class Engine:
         if self.recipe.compile:
             model.compile()
         return model
+
+    def _prepared(self) -> Any:
+        """Model and optimiser as Accelerate distributes them."""
+        return self.accelerator.prepare(self.bare, optimiser(self.bare, self.recipe))
 
     @property
     def rank(self) -> int:
@@ -208,7 +214,7 @@ class Engine:
             if not self.sharded:
                 yield self.bare
                 return
-            state = self.accelerator.get_state_dict(self.model)
+            state = get_model_state_dict(self.bare, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
             model = lower(regularised(self.network, self.recipe), device="meta")
             if self.first:
                 model.load_state_dict(state, strict=True, assign=True)
@@ -218,6 +224,8 @@ class Engine:
 def accelerator(recipe: Recipe, settings: Settings) -> Accelerator:
     """Accelerate's view of the machines, in the recipe's precision."""
     AcceleratorState._reset_state()  # another training in this process may have had another precision
+    # kernels of one channel have two names for the same strides
+    warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides", UserWarning)
     ddp = DistributedDataParallelKwargs(gradient_as_bucket_view=True)
     return Accelerator(mixed_precision=PRECISION[recipe.precision], cpu=settings.cpu, kwargs_handlers=[ddp])
 
