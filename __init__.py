@@ -15,6 +15,8 @@ _HOMES = {
     "count": ".compiler.cost",
     "lower": ".compiler.lower",
     "freeze": ".compiler.freeze",
+    "fast": ".compiler.fast",
+    "drift": ".compiler.fast",
     "build": ".zoo.load",
     "load": ".zoo.load",
     "save": ".zoo.weights",
@@ -23,6 +25,8 @@ _HOMES = {
 if TYPE_CHECKING:  # the same names, for type checkers and editors
     from .compiler.cost import cost as cost
     from .compiler.cost import count as count
+    from .compiler.fast import drift as drift
+    from .compiler.fast import fast as fast
     from .compiler.freeze import freeze as freeze
     from .compiler.lower import lower as lower
     from .compiler.parse import parse as parse

@@ -61,6 +61,7 @@ def freeze(model: Model) -> Model:
         copy = _settled(copy.eval().requires_grad_(False))
         _fold_norms(copy)
         _join_activations(copy)
+        _lay_kernels(copy)
     frozen = _empty(type(copy))
     frozen.__dict__.update(copy.__dict__)
     return cast(Model, frozen.eval().requires_grad_(False))
@@ -136,6 +137,13 @@ def _join_activations(root: nn.Module) -> None:
         conv.then = "relu" if isinstance(act, StarReLU) else type(act).__name__.lower()
         rest = Squared(act.scale.detach(), act.bias.detach()) if isinstance(act, StarReLU) else nn.Identity()
         owner.set_submodule(name, rest)
+
+
+def _lay_kernels(root: nn.Module) -> None:
+    """On CPU, kernels in the layout of the maps, to which each call would convert them."""
+    for part in root.modules():
+        if isinstance(part, nn.Conv2d) and part.weight.device.type == "cpu":
+            part.weight.data = part.weight.data.contiguous(memory_format=torch.channels_last)
 
 
 def _behind_convolutions(

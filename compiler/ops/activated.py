@@ -63,7 +63,8 @@ def fits(x: Tensor, weight: Tensor) -> bool:
     """Whether oneDNN can take the convolution and its activation as one."""
     return (
         tuned(x)
-        and x.dtype == weight.dtype == torch.float32
+        and x.dtype == weight.dtype
+        and x.dtype in (torch.float32, torch.bfloat16)
         and bool(torch.backends.mkldnn.enabled)
         and torch.backends.mkldnn.is_available()
         and not torch.is_autocast_enabled("cpu")
