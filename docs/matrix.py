@@ -52,7 +52,31 @@ FAMILIES = {
 
 PAGE = """# Who takes a network
 
-Every library that takes a backbone, and a small network of every family. The code is in [examples](examples), a file for each library; `yes` says that it ran: a step of training, maps or logits of the right shape, and for exported files outputs within 1e-4 of the network's, in onnxruntime for ONNX. Elsewhere stands why not, and the lint finding that says the same of a spec.
+## timm
+
+```python
+import timm
+import mixspec.zoo.timm_bridge
+
+model = timm.create_model("hpxaformer_s18", num_classes=5, drop_path_rate=0.1)
+maps = timm.create_model("resnet50d_cadasp_k9_b128", features_only=True, out_indices=(1, 2, 3))
+mine = timm.create_model("mixspec", spec="mine.yaml")
+hub = timm.create_model("hf-hub:org/name", pretrained=True)  # or local-dir:FOLDER
+```
+
+The import registers a name for every shipped spec and reads none of them. Nine of the names are timm's too (`caformer_s18`, `resnet50`, ...): those stay timm's, and ours are `mixspec_caformer_s18` and so on, in `timm_bridge.CLASHES`. With the same weights both give the same features. `timm.list_models(module="timm_bridge")` lists them all, and with `pretrained=True` those whose weights ship; `create_model(NAME, pretrained=True)` takes published weights from elsewhere too (`mixspec zoo list`).
+
+A folder or repository with `config.json` and `model.safetensors` (`mixspec push`, or `mixspec.zoo.timm_config.write_folder`) names the architecture `mixspec` and carries the spec among its arguments, so a network that timm has never heard of comes back to the last bit once the bridge is imported. Not there: TorchScript, `output_stride`, and pooling other than the head's own.
+
+`mixspec conform NAME` checks a network against the assertions of timm's own model tests, and `mixspec conform MIXER` a token mixer, yours too.
+
+## Files for other runtimes
+
+`mixspec export SPEC_OR_WEIGHTS --to onnx --output FILE` (or `--to pt2`, a program of torch.export) writes the inference copy, for one image size and batches of any, runs the file and compares. Our own operators go as plain arithmetic: aggregation as sums of shifted maps, a convolution as large as the map by matrices of cosines and sines where that is less work than a depth-wise convolution. So neither mixspec nor a Fourier transform is needed where the file runs.
+
+## Every family in every library
+
+The code is in [examples](examples), a file for each library. `yes` says that it ran on a small network of the family: a step of training, maps or logits of the right shape, and for exported files outputs within 1e-4 of the network's, in onnxruntime for ONNX. Elsewhere stands the lint finding that says of the spec why not.
 
 Written by `python docs/matrix.py`, with {versions}.
 

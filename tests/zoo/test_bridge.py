@@ -190,12 +190,18 @@ def test_config_says_what_the_weights_file_says(tmp_path: Path) -> None:
 
 
 def test_another_image_size_interpolates_positions(tmp_path: Path) -> None:
-    spec = {**VIT, "mixers": "window window=4 Ch=8", "class_token": False}
-    model = made({**spec, "position": False})
-    write_folder(model, tmp_path)
+    spec = {**VIT, "position": False, "class_token": False, "mixers": "window window=4 Ch=8"}
+    write_folder(made(spec), tmp_path)
     assert timm.create_model(f"local-dir:{tmp_path}", pretrained=True, img_size=64)(images()).shape == (2, 1000)
-    assert pretrained_config(made(VIT).resolved)["fixed_input_size"]
-    assert not pretrained_config(model.resolved)["fixed_input_size"]
+    small = made(VIT)
+    config = {**pretrained_config(small.resolved), "state_dict": small.state_dict()}
+    large = made(VIT, pretrained=True, pretrained_cfg=config, img_size=64)
+    assert large(images()).shape == (2, 1000)
+    assert large.stem.position.shape == (32, 8, 8)
+    blurred = torch.nn.functional.interpolate(large.stem.position[None], scale_factor=0.5, mode="area")[0]
+    wanted = small.stem.position
+    assert torch.nn.functional.cosine_similarity(blurred.flatten(), wanted.flatten(), dim=0) > 0.9
+    assert config["fixed_input_size"] and torch.equal(large.head.fc.weight, small.head.fc.weight)
 
 
 def test_published_weights_are_found_by_name() -> None:
