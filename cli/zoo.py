@@ -27,6 +27,9 @@ MaxParams = Annotated[str | None, typer.Option("--max-params", metavar="30M", he
 MaxMacs = Annotated[str | None, typer.Option("--max-macs", metavar="4.5G", help="Networks with no more multiply-adds.")]
 MinTop1 = Annotated[float | None, typer.Option("--min-top1", min=0, max=100, help="At least this accuracy, percent.")]
 Shipped = Annotated[bool, typer.Option("--shipped", help="Weights that came with mixspec and need no network.")]
+On = Annotated[
+    str | None, typer.Option("--on", metavar="DATA", help="Accuracies on these images: ImageNet-1k, digits.")
+]
 Sort = Annotated[SortBy, typer.Option("--sort", help="Smallest first; the most accurate first.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The name of weights, or of their spec.")]
 
@@ -44,6 +47,7 @@ def list_(
     max_macs: MaxMacs = None,
     min_top1: MinTop1 = None,
     shipped: Shipped = False,
+    on: On = None,
     sort: Sort = "name",
     json: Json = False,
 ) -> None:
@@ -59,6 +63,7 @@ def list_(
         _number(max_macs, "--max-macs"),
         min_top1,
         shipped,
+        on,
     )
     found = rows(wanted, sort)
     if json:
@@ -71,7 +76,7 @@ def list_(
 
 def _cells(row: Row) -> tuple[str, ...]:
     figure, where = row.top1, "here" if row.entry.shipped else "Hub"
-    accuracy = (f"{figure.value:.1f}", figure.data.partition(",")[0], figure.provenance) if figure else ("", "", "")
+    accuracy = (f"{figure.value:.1f}", row.on, figure.provenance) if figure else ("", "", "")
     return (row.entry.name, row.family, ", ".join(row.mixers), si(row.params), si(row.macs), *accuracy, where)
 
 

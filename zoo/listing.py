@@ -42,6 +42,11 @@ class Row:
         """The accuracy the entry states first."""
         return self.entry.metric("top1")
 
+    @property
+    def on(self) -> str:
+        """The data set of that accuracy."""
+        return self.top1.data.partition(",")[0] if self.top1 else ""
+
     def data(self) -> dict[str, Any]:
         """For other programs: everything the entry says, and the network's figures."""
         known = self.entry.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
@@ -59,6 +64,8 @@ class Wanted:
     max_macs: int | None = None
     min_top1: float | None = None
     shipped: bool = False
+    data: str | None = None
+    """Where the accuracy was measured."""
 
     def fits(self, row: Row) -> bool:
         """Whether a row is wanted; names compare without case."""
@@ -69,6 +76,7 @@ class Wanted:
             and (self.max_macs is None or row.macs <= self.max_macs)
             and (self.min_top1 is None or (row.top1 is not None and row.top1.value >= self.min_top1))
             and (not self.shipped or row.entry.shipped)
+            and (self.data is None or (row.top1 is not None and row.on.lower() == self.data.lower()))
         )
 
 

@@ -9,7 +9,9 @@ runner = CliRunner()
 
 
 def test_list_is_filtered_and_sorted() -> None:
-    done = runner.invoke(app, ["zoo", "list", "--mixer", "sepconv", "--sort", "top1", "--max-params", "30M"])
+    done = runner.invoke(
+        app, ["zoo", "list", "--mixer", "sepconv", "--sort", "top1", "--max-params", "30M", "--on", "ImageNet-1k"]
+    )
     lines = done.stdout.splitlines()
     assert done.exit_code == 0 and lines[0].split()[:3] == ["name", "family", "mixers"]
     assert lines[1].startswith("convformer_s18.sail_in1k_384") and "84.4" in lines[1] and "printed" in lines[1]

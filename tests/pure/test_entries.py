@@ -128,10 +128,12 @@ def test_spread_is_that_of_a_sample() -> None:
 
 
 def test_rows_are_filtered_and_sorted() -> None:
-    found = rows(Wanted(family="MetaFormer", mixer="attention", max_params=30_000_000, min_top1=83.0), "macs")
+    found = rows(
+        Wanted(family="MetaFormer", mixer="attention", max_params=30_000_000, min_top1=83.0, data="ImageNet-1k"), "macs"
+    )
     assert [row.entry.spec for row in found] == ["caformer_s18", "hbaformer_s18", "hpxaformer_s18"]
     assert [row.params for row in found] == [26_341_656, 27_171_942, 27_928_674]
-    best = rows(Wanted(mixer="sepconv"), "top1")
+    best = rows(Wanted(mixer="sepconv", data="imagenet-1k"), "top1")
     assert best[0].entry.spec == "caformer_m36"
     scores = [row.top1.value if row.top1 else 0.0 for row in best]
     assert scores == sorted(scores, reverse=True)
