@@ -39,7 +39,7 @@ def main() -> None:
     else:
         show(results)
     if chosen.docs:
-        save(result for result in results if result.subject not in failed)
+        save((result for result in results if result.subject not in failed), chosen.quick)
     sys.exit(f"not measured: {', '.join(failed)}" if failed else 0)
 
 

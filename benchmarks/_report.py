@@ -86,14 +86,14 @@ def amount(value: float, unit: str) -> str:
     return f"{value / size:.3g} {name}"
 
 
-def save(results: Iterable[Result]) -> None:
+def save(results: Iterable[Result], quick: bool) -> None:
     """Put what was measured in place of what the docs held of the same subjects, and write the page and the plot."""
     held = json.loads(DATA.read_text("utf-8")) if DATA.exists() else {}
     by_subject: dict[str, list[dict[str, Any]]] = {}
     for result in results:
         by_subject.setdefault(result.subject, []).append(asdict(result))
     for subject, rows in by_subject.items():
-        held[subject] = {"about": about(subject), "machine": machine(), "figures": rows}
+        held[subject] = {"about": about(subject), "quick": quick, "machine": machine(), "figures": rows}
     DATA.write_text(json.dumps(dict(sorted(held.items())), indent=1, ensure_ascii=False) + "\n", "utf-8")
     subprocess.run([sys.executable, ROOT / "docs" / "generate.py", ROOT / "docs" / "speed.md"], check=True)
     subprocess.run([sys.executable, ROOT / "docs" / "speed.py"], check=True)

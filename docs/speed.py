@@ -42,7 +42,7 @@ def section(name: str, held: dict[str, Any]) -> str:
     notes = list(dict.fromkeys(result.note for result in results if result.note))
     rows = [row(result, notes) for result in results]
     remarks = "".join(f"\n{number}. {note}" for number, note in enumerate(notes, 1))
-    parts = [f"## {name}", held["about"], table(HEAD, rows), remarks.strip(), described(held["machine"])]
+    parts = [f"## {name}", held["about"], table(HEAD, rows), remarks.strip(), described(held["machine"], held["quick"])]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -58,11 +58,12 @@ def row(result: Result, notes: list[str]) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def described(machine: dict[str, Any]) -> str:
+def described(machine: dict[str, Any], quick: bool) -> str:
     """The machine, the versions and the day, in one line."""
     facts = {key: value for key, value in machine.items() if key not in ("processor", "cores", "date")}
     versions = ", ".join(f"{name} {number}" for name, number in facts.items())
-    return f"*{machine['processor']}, {machine['cores']} cores; {versions}; {machine['date']}.*"
+    day = f"{machine['date']}, few rounds" if quick else machine["date"]
+    return f"*{machine['processor']}, {machine['cores']} cores; {versions}; {day}.*"
 
 
 def plot() -> None:
