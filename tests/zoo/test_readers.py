@@ -22,6 +22,7 @@ from mixspec.compiler.errors import SpecError
 from mixspec.compiler.recipe import Recipe
 from mixspec.zoo.training.data import AnySplit, Batch, Data, Inputs, Key, as_is, open_data
 from mixspec.zoo.training.evaluate import ALONE, Ranks, batches
+from mixspec.zoo.training.order import Order
 
 CLASSES = ("ant", "bee", "cat")
 INPUTS = Inputs((8, 8), 3, 0.0, 1.0)
@@ -376,3 +377,18 @@ def test_training_transforms_do_what_the_recipe_says(tmp_path: Path) -> None:
     assert torch.equal(seen(hflip=1.0)[0], plain[0].flip(-1))
     grey = seen(channels=1, aa="rand-m9-n2", color_jitter=0.4, reprob=1.0, scale=(0.5, 1.0))
     assert grey.shape == (4, 1, 16, 16)
+
+
+@pytest.mark.parametrize("kind", ["hfids", "wds"])
+def test_training_shares_a_stream_as_it_shares_images(kind: str, made: Callable[[str], Data]) -> None:
+    """Two processes read what one reads in two parts; an epoch goes on from any update, and begins anew at its end."""
+    samples = made(kind).splits["train"].samples(INPUTS, RECIPE, seed=1)
+    one, two = Order(30, 8, 2, 1, 1), Order(30, 8, 1, 2, 1)
+    alone = [[key.index for key in slot] for slot in one.streamed(samples, 0, 0)]  # type: ignore[arg-type]
+    both = [[[key.index for key in slot] for slot in two.streamed(samples, 0, rank)] for rank in (0, 1)]  # type: ignore[arg-type]
+    assert alone == [slot for pair in zip(*both, strict=True) for slot in pair]
+    assert len(alone) == 6 and len({index for slot in alone for index in slot}) == 24
+    late = [[key.index for key in slot] for slot in one.streamed(samples, 0, 0, 2)]  # type: ignore[arg-type]
+    assert late == alone[4:]
+    longer = [key.index for slot in Order(32, 8, 1, 1, 1).streamed(samples, 0, 0) for key in slot]  # type: ignore[arg-type]
+    assert longer[30:] == longer[:2] and len(set(longer)) == 30

@@ -16,11 +16,13 @@ from .order import Order
 class Position(Sampler[list[Key]]):
     """Yields a process's slots from the position it was put at."""
 
-    def __init__(self, order: Order, rank: int) -> None:
-        self.order, self.rank = order, rank
+    def __init__(self, order: Order, rank: int, samples: Samples) -> None:
+        self.order, self.rank, self.samples = order, rank, samples
         self.epoch = self.start = 0
 
     def __iter__(self) -> Iterator[list[Key]]:
+        if self.samples.streamed:
+            return self.order.streamed(self.samples, self.epoch, self.rank, self.start)  # type: ignore[arg-type]
         return self.order.slots(self.epoch, self.rank, self.start)
 
     def __len__(self) -> int:
@@ -31,7 +33,7 @@ class Loader:
     """A :class:`DataLoader` that can start anywhere. What it reads does not depend on the number of workers."""
 
     def __init__(self, samples: Samples, order: Order, rank: int, workers: int = 0) -> None:
-        self.order, self.position = order, Position(order, rank)
+        self.order, self.position = order, Position(order, rank, samples)
         waiting: dict[str, Any] = {"persistent_workers": True, "worker_init_fn": deaf} if workers else {}
         self.batches: DataLoader[Any] = DataLoader(
             samples,  # type: ignore[arg-type]

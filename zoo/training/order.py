@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain, islice, repeat
+from typing import Protocol
 
 from ...compiler.errors import SpecError
 from ...compiler.recipe import Recipe
@@ -15,6 +17,12 @@ from .data import UNFIT, Key
 
 SHUFFLE = 0x0DE2
 """Keeps the order's random numbers apart from those of the images."""
+
+
+class Streamed(Protocol):
+    """Samples that say themselves in which order they come."""
+
+    def keys(self, epoch: int) -> Iterator[Key]: ...
 
 
 @dataclass(frozen=True)
@@ -64,8 +72,18 @@ class Order:
 
     def slots(self, epoch: int, rank: int, start: int = 0) -> Iterator[list[Key]]:
         """What a process reads, slot by slot, from the update ``start`` on."""
-        keys, across = self.keys(epoch), self.parts * self.ranks
+        keys = self.keys(epoch)
         for update in range(start, self.updates):
-            whole = keys[update * self.batch : (update + 1) * self.batch]
-            for part in range(self.parts):
-                yield whole[part * self.ranks + rank :: across]
+            yield from self._shared(keys[update * self.batch : (update + 1) * self.batch], rank)
+
+    def streamed(self, samples: Streamed, epoch: int, rank: int, start: int = 0) -> Iterator[list[Key]]:
+        """The same of a stream, which is read from its beginning, and once more where it ends too early."""
+        passes = (samples.keys(epoch) for _ in repeat(None))
+        keys = islice(chain.from_iterable(passes), start * self.batch, None)
+        for _ in range(start, self.updates):
+            yield from self._shared(list(islice(keys, self.batch)), rank)
+
+    def _shared(self, whole: list[Key], rank: int) -> Iterator[list[Key]]:
+        """A process's slots of one update."""
+        for part in range(self.parts):
+            yield whole[part * self.ranks + rank :: self.parts * self.ranks]

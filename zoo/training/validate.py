@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.data import DataLoader
 
-from .data import Batch, Key, Samples, as_is
-
-BATCH = 256
+from ...compiler.errors import SpecError
+from .data import UNFIT, Samples
+from .evaluate import Ranks, batches
 
 
 @dataclass(frozen=True)
@@ -28,18 +25,24 @@ class Validation:
 
 
 def validate(model: nn.Module, samples: Samples, accelerator: Accelerator, workers: int = 0) -> Validation:
-    """How often the model is right. It is left in evaluation mode. Every process must call this."""
+    """How often the model is right. It is left in evaluation mode. Every process must call this.
+
+    Raises SpecError where no image can be read.
+    """
     model.eval()
     sums = torch.zeros(4, dtype=torch.float64)
-    for batch, counts in batches(samples, accelerator, workers):
+    for batch in batches(samples, Ranks(accelerator.process_index, accelerator.num_processes), workers):
+        images = batch.images if len(batch.labels) else torch.zeros(1, *batch.images.shape[1:])  # to keep step
         with torch.no_grad(), accelerator.autocast():
-            logits = model(batch.images.to(accelerator.device, non_blocking=True)).float().cpu()
-        if counts and len(batch.labels):
+            logits = model(images.to(accelerator.device, non_blocking=True)).float().cpu()
+        if len(batch.labels):
             sums += counted(logits, batch.labels)
     if accelerator.num_processes > 1:
         on = sums.float() if accelerator.device.type == "mps" else sums
         sums = accelerator.reduce(on.to(accelerator.device)).cpu().double()
     images, right, near, loss = sums.tolist()
+    if not images:
+        raise SpecError.of(UNFIT, "none of the validation images can be read", "`mixspec eval` names them with reasons")
     top1, top5 = (round(100 * part / images, 4) for part in (right, near))
     return Validation(int(images), top1, top5, round(loss / images, 6))
 
@@ -49,15 +52,3 @@ def counted(logits: Tensor, labels: Tensor) -> Tensor:
     hits = logits.topk(min(5, logits.shape[1])).indices == labels[:, None]
     loss = F.cross_entropy(logits.double(), labels, reduction="sum")
     return torch.stack([torch.tensor(float(len(labels))), hits[:, 0].sum(), hits.sum(), loss]).double()
-
-
-def batches(samples: Samples, accelerator: Accelerator, workers: int) -> Iterator[tuple[Batch, bool]]:
-    """Every ranks-th image, in batches, equally many on all processes; False marks one that only keeps step."""
-    count, rank, ranks = len(samples), accelerator.process_index, accelerator.num_processes
-    mine = [Key(0, index) for index in range(rank, count, ranks)]
-    steps = -(-count // (ranks * BATCH))
-    lists = [mine[step * BATCH : (step + 1) * BATCH] or [Key(0, 0)] for step in range(steps)]
-    loader: DataLoader[Any] = DataLoader(samples, batch_sampler=lists, collate_fn=as_is, num_workers=workers)  # type: ignore[arg-type]
-    real = -(-len(mine) // BATCH)
-    for step, batch in enumerate(loader):
-        yield batch, step < real
