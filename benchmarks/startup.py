@@ -7,6 +7,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from PIL import Image
+
 from ._measure import Figure, process
 
 MIXSPEC = ("-c", "from mixspec.cli import main; main()")
@@ -36,5 +38,10 @@ def figures(quick: bool) -> Iterator[Figure]:
         yield Figure("mixspec count, one spec", count, "Typer hello-world", process(python, hello), goal=1.7)
     lint = process(python, *MIXSPEC, "lint", "caformer_s18")
     yield Figure("mixspec lint, one spec", lint, "import timm", timm, goal=1 / 15)
+    with tempfile.TemporaryDirectory() as folder:
+        picture = Path(folder, "a.png")
+        Image.new("L", (28, 28), 200).save(picture)
+        predict = process(python, *MIXSPEC, "predict", "digits_dw", str(picture))
+        yield Figure("mixspec predict, one image by weights that ship", predict, "import timm", timm, goal=1.0)
     if not quick:
         yield Figure("build on meta, from nothing", process(python, "-c", BUILD), "timm", process(python, "-c", CREATE))

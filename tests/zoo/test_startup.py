@@ -27,5 +27,15 @@ app(["build", "digits_dw", "--save", {str(tmp_path / "w.safetensors")!r}], stand
     assert loaded_by(program) == set()
 
 
+def test_a_shipped_network_answers_by_torch_alone(tmp_path) -> None:
+    program = f"""
+from PIL import Image
+from mixspec.cli import app
+Image.new("L", (28, 28), 200).save({str(tmp_path / "a.png")!r})
+app(["predict", "digits_dw", {str(tmp_path / "a.png")!r}], standalone_mode=False)
+"""
+    assert loaded_by(program) == set()
+
+
 def test_what_is_loaded_is_seen() -> None:
     assert loaded_by("import sympy") == {"sympy"}
