@@ -99,7 +99,7 @@ def _sized(image: Image.Image) -> None:
     if width * height > MOST_PIXELS:
         raise BadImage(f"{width} x {height}: more than {MOST_PIXELS:,} pixels")
     if max(image.size) > LONGEST * min(image.size):
-        raise BadImage(f"{width} x {height}: longer than {LONGEST} times its width")
+        raise BadImage(f"{width} x {height}: one side over {LONGEST} times the other")
 
 
 def _upright(image: Image.Image) -> Image.Image:
