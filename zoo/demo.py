@@ -60,6 +60,7 @@ def demonstrate(network: Network, output: Path, say: Say, *, seed: int = 0, watc
     classifier = reread(done, data)
     say(f"\n{done.best} was best after epoch {done.best_epoch.epoch}; read back and evaluated:")
     test = data.splits["test"]
+    assert isinstance(test, Split), "the digits lie in memory"
     seen = classifier.evaluate(test)
     say(
         f"validation {done.best_epoch.val_top1:.2f} % right, as in training; test {seen.top1:.2f} % of {seen.images}.\n"

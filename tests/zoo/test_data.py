@@ -1,3 +1,5 @@
+import random
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -7,9 +9,9 @@ from mixspec.compiler.parse import parse
 from mixspec.compiler.recipe import Recipe
 from mixspec.compiler.resolve import resolve
 from mixspec.zoo.training import augment
-from mixspec.zoo.training.augment import Augment
-from mixspec.zoo.training.chance import uniform
-from mixspec.zoo.training.data import Inputs, digits
+from mixspec.zoo.training.augment import Mix
+from mixspec.zoo.training.chance import drawing, seed_of, shuffled, uniform
+from mixspec.zoo.training.data import Inputs, Key, digits
 
 from .conftest import TINY
 
@@ -76,26 +78,79 @@ def test_shift_and_zoom_stay_within_their_bounds() -> None:
     torch.testing.assert_close(big, torch.full_like(big, 16.0), rtol=0.05, atol=0)
 
 
-def test_mixing_gives_shares_of_classes() -> None:
-    images, labels = torch.rand(8, 1, 8, 8), torch.arange(8)
+def mixing(**fields: object) -> Mix:
+    mix = Mix.of(recipe(**fields), 10)
+    assert mix is not None
+    return mix
+
+
+@pytest.mark.parametrize("count", [8, 7, 1])
+def test_mixing_gives_shares_of_classes(count: int) -> None:
+    images, labels = torch.rand(count, 1, 8, 8), torch.arange(count)
     for fields in ({"mixup": 1.0}, {"cutmix": 1.0}, {"mixup": 0.5, "cutmix": 0.5, "smoothing": 0.1}):
-        x, target = Augment.of(recipe(**fields), INPUTS, 10)(images, labels)
-        assert x.shape == (8, 1, 16, 16)
-        torch.testing.assert_close(target.sum(1), torch.ones(8))
-        assert (target > 0.2).sum() >= 8
+        before = images.clone()
+        x, target = mixing(**fields)(images, labels, (0, 1))
+        assert x.shape == images.shape and target.shape == (count, 10) and torch.equal(images, before)
+        torch.testing.assert_close(target.sum(1), torch.ones(count))
+        assert (target > 0.2).sum() >= count
+        again = mixing(**fields)(images, labels, (0, 1))
+        assert torch.equal(again[0], x) and torch.equal(again[1], target)
+        assert count == 1 or not torch.equal(mixing(**fields)(images, labels, (0, 2))[0], x)
+    assert Mix.of(recipe(), 10) is None
 
 
-@pytest.mark.parametrize("fields", [{"aa": "rand-m9-n3-mstd0.5"}, {"reprob": 1.0}])
+def seen(images: torch.Tensor, seed: int = 0, epoch: int = 0, copy: int = 0, **fields: object) -> torch.Tensor:
+    keys = [(epoch, index, copy) for index in range(len(images))]
+    return augment.augmented(images, keys, seed, INPUTS, recipe(**fields))
+
+
+@pytest.mark.parametrize("fields", [{"aa": "rand-m9-n3-mstd0.5"}, {"aa": "ta_wide"}, {"reprob": 1.0}])
 def test_augmentation_works_on_grey_images(fields: dict[str, object]) -> None:
-    images = digits().splits["train"].images[:8]
-    plain, _ = Augment.of(recipe(), INPUTS, 10)(images, torch.arange(8))
-    x, target = Augment.of(recipe(**fields), INPUTS, 10)(images, torch.arange(8))
+    images = digits().splits["train"].read(range(8))[0]  # type: ignore[attr-defined]
+    plain, x = seen(images), seen(images, **fields)
     assert x.shape == plain.shape and x.isfinite().all()
     assert not torch.allclose(x, plain)
-    assert torch.equal(target, torch.arange(8))
+
+
+def test_what_happens_to_an_image_follows_from_its_key() -> None:
+    """And neither from the batch it is in nor from what was drawn before."""
+    samples = digits().samples("train", INPUTS, recipe(degrees=20.0, translate=0.2, aa="rand-m5-n2", reprob=0.5), 7)
+    keys = [Key(epoch, index, copy) for epoch in (0, 1) for index in (3, 500) for copy in (0, 1)]
+    together = samples.__getitems__(keys)
+    torch.manual_seed(5)
+    random.seed(5)
+    alone = [samples.__getitems__([key]).images[0] for key in reversed(keys)][::-1]
+    assert torch.equal(torch.stack(alone), together.images)
+    assert len({image.numpy().tobytes() for image in alone}) == len(keys)
+    assert together.indices.tolist() == [3, 3, 500, 500] * 2 and together.bad == ()
+    images = digits().splits["train"].read([3])[0]  # type: ignore[attr-defined]
+    assert not torch.equal(seen(images, degrees=20.0), seen(images, seed=1, degrees=20.0))
+
+
+def test_chance_is_even_and_independent() -> None:
+    drawn = uniform(3, [(0, index) for index in range(4000)], 4)
+    assert drawn.min() >= 0 and drawn.max() < 1
+    assert (drawn.mean(0) - 0.5).abs().max() < 0.02 and (drawn.var(0) - 1 / 12).abs().max() < 0.005
+    assert (torch.corrcoef(drawn.T) - torch.eye(4)).abs().max() < 0.06
+    neighbours = torch.corrcoef(torch.stack((drawn[1:, 0], drawn[:-1, 0])))
+    assert neighbours[0, 1].abs() < 0.06
+    assert sorted(shuffled(50, 1, 2)) == list(range(50)) and shuffled(50, 1, 2) != shuffled(50, 1, 3)
+    assert len({seed_of(0, epoch, index) for epoch in range(30) for index in range(30)}) == 900
+
+
+def test_drawing_leaves_the_usual_generators_where_they_were() -> None:
+    torch.manual_seed(1)
+    random.seed(1)
+    wanted = torch.rand(()), random.random()
+    torch.manual_seed(1)
+    random.seed(1)
+    with drawing(9, 9):
+        inside = torch.rand(()), random.random()
+    assert (torch.rand(()), random.random()) == wanted != inside
+    with drawing(9, 9):
+        assert (torch.rand(()), random.random()) == inside
 
 
 def test_rand_augment_of_strength_zero_keeps_the_grey_levels() -> None:
-    images = digits().splits["train"].images[:4]
-    kept = Augment.of(recipe(aa="rand-m0-n0"), INPUTS, 10)(images, torch.arange(4))[0]
-    torch.testing.assert_close(kept, INPUTS(images), atol=0.011, rtol=0)
+    images = digits().splits["train"].read(range(4))[0]  # type: ignore[attr-defined]
+    torch.testing.assert_close(seen(images, aa="rand-m0-n0"), INPUTS(images), atol=0.011, rtol=0)

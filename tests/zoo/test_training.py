@@ -259,6 +259,8 @@ def test_repeated_augmentation_keeps_the_epochs_length(tiny: Network, data: Data
 class Poisoned:
     """Samples of which some batches are not numbers."""
 
+    streamed = False
+
     def __init__(self, samples: Samples, bad: set[int]) -> None:
         self.samples, self.bad, self.asked = samples, bad, 0
 

@@ -133,21 +133,3 @@ class Mix:
         with drawing(*seed):
             x, target = self.mix(images.clone(), labels)
         return (x[:-1], target[:-1]) if odd else (x, target)
-
-
-@dataclass(frozen=True)
-class Augment:
-    """A batch (B, 1, h, w) with labels (B,) as a network sees it in training, drawn from torch's own generator."""
-
-    inputs: Inputs
-    recipe: Recipe
-    mix: Mix | None
-
-    @classmethod
-    def of(cls, recipe: Recipe, inputs: Inputs, classes: int) -> Augment:
-        return cls(inputs, recipe, Mix.of(recipe, classes))
-
-    def __call__(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        seed = int(torch.randint(2**31, ()))
-        x = augmented(images, [(0, index, 0) for index in range(len(images))], seed, self.inputs, self.recipe)
-        return self.mix(x, labels, (seed, 0)) if self.mix else (x, labels)
