@@ -30,7 +30,7 @@ def assert_bit_exact(layout: Layout, theirs: State, like: State) -> None:
     assert all(torch.equal(back[key], value) and back[key].dtype == value.dtype for key, value in theirs.items())
 
 
-QUICK = [*twins.TINY, "caformer_s18", "swin_tiny_patch4_window7_224", "resnet50", "resnet50d"]
+QUICK = [*twins.TINY, "convformer_s18", "caformer_s18", "swin_tiny_patch4_window7_224", "resnet50", "resnet50d"]
 
 
 @pytest.mark.parametrize("name", QUICK)
@@ -208,3 +208,16 @@ def test_two_keys_that_become_one_are_refused() -> None:
     theirs, like = convnext()
     with pytest.raises(PortError, match=r"stem\.0\.bias and stem\.conv\.bias are both stem\.conv\.bias"):
         timm_convnext.LAYOUT.ours({**theirs, "stem.conv.bias": torch.zeros(8)}, like)
+
+
+def test_what_follows_from_the_architecture_may_come_along() -> None:
+    """Older checkpoints of Swin hold tables of positions and masks."""
+    twin = twins.TWINS["swin_tiny_patch4_window7_224"]
+    with torch.device("meta"):
+        theirs = twin.build().state_dict()
+    block = "layers.0.blocks.1."
+    more = {f"{block}attn.relative_position_index": torch.zeros(49, 49), f"{block}attn_mask": torch.zeros(64, 49, 49)}
+    like = lower(twins.network(twin.text), device="meta").state_dict()
+    assert set(twin.layout.ours({**theirs, **more}, like)) == set(like)
+    with pytest.raises(PortError, match="attn.surprise"):
+        twin.layout.ours({**theirs, f"{block}attn.surprise": torch.zeros(1)}, like)
