@@ -219,5 +219,5 @@ def test_what_follows_from_the_architecture_may_come_along() -> None:
     more = {f"{block}attn.relative_position_index": torch.zeros(49, 49), f"{block}attn_mask": torch.zeros(64, 49, 49)}
     like = lower(twins.network(twin.text), device="meta").state_dict()
     assert set(twin.layout.ours({**theirs, **more}, like)) == set(like)
-    with pytest.raises(PortError, match="attn.surprise"):
+    with pytest.raises(PortError, match=r"mixer\.surprise"):
         twin.layout.ours({**theirs, f"{block}attn.surprise": torch.zeros(1)}, like)
