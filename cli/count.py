@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 import typer
 
 from ..compiler.catalogue import load
-from ..compiler.cost import cost
+from ..compiler.cost import cost, recounted
+from ..compiler.family import Every
 from ..compiler.grid import Cost, Grid
 from ..compiler.resolve import Network, placed, resolve
 from ..compiler.show import outline, portions
@@ -23,6 +24,10 @@ def command(
     models: Models,
     image: Image = None,
     by: Annotated[By, typer.Option(help="What a line stands for.")] = "model",
+    checkpoint: Annotated[
+        Every | None,
+        typer.Option(help="Activation bytes of a training that computes every block, or every mixer, again."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Count parameters, multiply-adds, FFT work and the memory that training needs.
@@ -30,12 +35,15 @@ def command(
     All figures are exact, and for one image. MACs are multiply-adds of convolutions, linear maps, matrix products and
     aggregations. FFT work is counted apart, in flops. Activation bytes are what backward keeps, in float32.
     """
+    if checkpoint and by != "model":
+        raise typer.BadParameter("it is counted for whole networks: --by model", param_hint="--checkpoint")
     networks = [resolve(load(model)) for model in models]
     grids = [placed(network, image) for network in networks]
     if json:
-        print_json([_data(network, at, by) for network, at in zip(networks, grids, strict=True)])
+        print_json([_data(network, at, by, checkpoint) for network, at in zip(networks, grids, strict=True)])
     elif by == "model":
-        rows = [(n.name, _size(at), *_figures(cost(n.family, at))) for n, at in zip(networks, grids, strict=True)]
+        totals = [recounted(n.family, at, checkpoint) for n, at in zip(networks, grids, strict=True)]
+        rows = [(n.name, _size(at), *_figures(one)) for n, at, one in zip(networks, grids, totals, strict=True)]
         table(("model", "image", *FIGURES), rows)
     else:
         for network, at in zip(networks, grids, strict=True):
@@ -45,14 +53,14 @@ def command(
             table(("path", "grid", "layer", *FIGURES), [*rows, total])
 
 
-def _data(network: Network, at: Grid, by: By) -> dict[str, Any]:
+def _data(network: Network, at: Grid, by: By, checkpoint: Every | None) -> dict[str, Any]:
     lines = outline(network, at)
     data = {
         "name": network.name,
         "family": network.family.notation,
         "digest": network.digest,
         "image": side(at),
-        **asdict(cost(network.family, at)),
+        **asdict(recounted(network.family, at, checkpoint)),
         "stages": [line.data() for line in lines if line.depth is not None],
         "others": [line.data() for line in lines if line.depth is None],
     }

@@ -63,14 +63,16 @@ def rows(layer: Layer, at: Grid, path: str = "", depth: int = 0, *, most: int | 
 
 
 def count(network: Network, image: int | tuple[int, int] | None = None, *, checkpoint: Every | None = None) -> Cost:
-    """The whole network for one image of that side, or (height, width); its own size if None.
+    """The whole network for one image of that side, or (height, width); its own size if None."""
+    return recounted(network.family, network.grid(image), checkpoint)
 
-    With ``checkpoint`` activation bytes are those of a training that computes every block or every mixer again: what
-    is kept, and the largest inside, which is there while it is its turn.
+
+def recounted(layer: Layer, at: Grid, checkpoint: Every | None) -> Cost:
+    """The cost with the activation bytes of a training that computes every block or every mixer again: what is kept,
+    and the largest inside, which is there while it is its turn.
     """
-    at = network.grid(image)
-    total = cost(network.family, at)
-    return replace(total, activation_bytes=sum(recomputing(network.family, at, checkpoint))) if checkpoint else total
+    total = cost(layer, at)
+    return replace(total, activation_bytes=sum(recomputing(layer, at, checkpoint))) if checkpoint else total
 
 
 def recomputing(layer: Layer, at: Grid, every: Every, path: str = "") -> tuple[int, int]:

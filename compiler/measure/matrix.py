@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ..grid import Grid
 from ..layer import Layer
+from ..layout import plain
 from ..lower import lower_layer
 from ..modules import ACTIVATIONS
 from .held import Choices, Held
@@ -65,7 +66,7 @@ class Matrix:
 
     def _pulled(self, images: Tensor, outputs: Tensor) -> Tensor:
         x = images.clone().requires_grad_()
-        with torch.enable_grad(), Held(x, self.choices, pointwise=self.pointwise):
+        with torch.enable_grad(), plain(), Held(x, self.choices, pointwise=self.pointwise):
             y = self.module(x)
         (gradient,) = torch.autograd.grad(y, x, outputs, allow_unused=True)
         return torch.zeros_like(x) if gradient is None else gradient.detach()

@@ -34,9 +34,27 @@ class _StarReLU(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
         x, scale = ctx.saved_tensors
         _, need_scale, need_bias = ctx.needs_input_grad
-        again = torch.is_grad_enabled()  # the gradient itself will be differentiated: nothing in place
-        y = F.relu(x)
-        risen = grad * y if again else y.mul_(grad)
-        dscale = (risen * F.relu(x)).sum().view(1).to(scale.dtype) if need_scale else None
-        dx = 2 * scale.to(x.dtype) * risen if again else risen.mul_(2 * scale.item())
-        return dx, dscale, grad.sum().view(1).to(scale.dtype) if need_bias else None
+        if torch.is_grad_enabled():  # the gradient itself will be differentiated: nothing in place
+            y = F.relu(x)
+            dscale = (grad * y.square()).sum().view(1) if need_scale else None
+            return (
+                2 * scale.to(x.dtype) * y * grad,
+                _like(dscale, scale),
+                _like(grad.sum().view(1), scale) if need_bias else None,
+            )
+        risen = torch.ops.aten.threshold_backward(grad, x, 0.0).mul_(x)
+        dscale = _dot(risen, x).view(1) if need_scale else None
+        dbias = grad.sum().view(1) if need_bias else None
+        return risen.mul_(2 * scale.item()), _like(dscale, scale), _like(dbias, scale)
+
+
+def _like(gradient: Tensor | None, scale: Tensor) -> Tensor | None:
+    return None if gradient is None else gradient.to(scale.dtype)
+
+
+def _dot(a: Tensor, b: Tensor) -> Tensor:
+    """The sum of all products, read as both lie in memory."""
+    dense = a.is_contiguous() or a.is_contiguous(memory_format=torch.channels_last)
+    if a.stride() != b.stride() or not dense or a.dtype not in (torch.float32, torch.float64):
+        return (a * b).sum()
+    return torch.dot(a.as_strided((a.numel(),), (1,)), b.as_strided((b.numel(),), (1,)))

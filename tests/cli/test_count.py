@@ -13,6 +13,8 @@ from mixspec.cli import app
 
 TINY = "name: tiny\nfamily: metaformer\ndepths: [1, 1, 1, 1]\ndims: [8, 16, 24, 32]\nmixers: SepConv\nclasses: 10\n"
 
+CHECKPOINT = ["--checkpoint", "block"]
+
 runner = CliRunner()
 
 
@@ -59,6 +61,14 @@ def test_other_image_sizes() -> None:
     assert (large["image"], large["params"], large["macs"]) == (384, 26774448, 11575664640)
     (wide,) = data("convformer_s18", "--image", "96x64")
     assert wide["image"] == [96, 64]
+
+
+def test_memory_of_computing_again() -> None:
+    (whole,), (blocks,), (mixers,) = (data("swin_t", *more) for more in ([], CHECKPOINT, [*CHECKPOINT[:1], "mixer"]))
+    assert blocks["activation_bytes"] < mixers["activation_bytes"] < whole["activation_bytes"]
+    assert blocks["macs"] == whole["macs"]
+    done = run("swin_t", *CHECKPOINT, "--by", "stage")
+    assert done.exit_code == 2 and "whole networks" in done.stderr
 
 
 def test_table_for_people() -> None:
