@@ -117,6 +117,7 @@ def test_a_mark_means_another_thing_on_other_stripes() -> None:
         ("synthetic/pairs?size", "'size' is no option"),
         ("digits?size=3", "digits has no option 'size'"),
         ("digit", "did you mean digits"),
+        ("digits/3", r"there is nothing called '3' in it .digits, or ./digits"),
     ],
 )
 def test_what_is_wrong_is_said(text: str, message: str) -> None:

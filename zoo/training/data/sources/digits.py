@@ -18,8 +18,10 @@ SPLIT_SEED = 0
 
 
 def open(at: Location) -> Data:
-    """``digits``, which has no options. Raises SpecError for one."""
+    """``digits``, which has no options. Raises SpecError for one, and for more words."""
     at.only()
+    if at.rest:
+        raise at.wrong(f"there is nothing called {at.rest!r} in it", "digits, or ./digits for a folder")
     return digits()
 
 
