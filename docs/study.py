@@ -1,7 +1,7 @@
 """The tables of `study.md`, from what the shipped sweeps found.
 
 `python docs/study.py RUNS` takes over the results under RUNS/NAME, where `mixspec sweep run NAME -o RUNS/NAME` left
-them, and draws the pictures; `generate.py` puts the tables into the page.
+them; `generate.py` puts the tables into the page.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from published import table
 from mixspec.compiler import sweep
 from mixspec.compiler.show import si
 from mixspec.compiler.sweep import Plan
-from mixspec.zoo.sweep.plot import draw
 from mixspec.zoo.sweep.runs import Result, results
 from mixspec.zoo.sweep.table import Row, rows
 
@@ -37,17 +36,17 @@ def tables() -> str:
 
 
 def section(plan: Plan, found: list[Result]) -> str:
-    """Claim and source, a table for each data set, the picture."""
+    """Claim and source, and a table for each data set."""
     about, every = plan.sweep, rows(plan, found)
     seeds = len({result.seed for result in found})
     parts = [
         f"## {about.claim}",
-        f"{about.source}. Sweep `{about.name}`: {seeds} seeds, recipe `{about.recipe}`; "
+        f"{about.source}. Sweep `{about.name}`, {seeds} seeds, recipe `{about.recipe}`; "
         f"gains are against `{about.baseline}`.",
     ]
     for data in dict.fromkeys(row.data for row in every):
         parts += [f"On `{data}`:", table(HEADS, [cells(row) for row in every if row.data == data])]
-    return "\n\n".join([*parts, f"![{about.claim}](study/{about.name}.svg)"])
+    return "\n\n".join(parts)
 
 
 def cells(row: Row) -> list[str]:
@@ -59,17 +58,10 @@ def cells(row: Row) -> list[str]:
 
 
 def take(folder: Path) -> None:
-    """Keep what the sweeps under ``folder`` found, and draw it."""
+    """Keep what the sweeps under ``folder`` found."""
     found = {name: results(sweep.read(name), folder / name) for name in sweep.names()}
-    DATA.write_text(
-        json.dumps({name: [asdict(one) for one in every] for name, every in found.items() if every}, indent=1) + "\n",
-        "utf-8",
-    )
-    (HERE / "study").mkdir(exist_ok=True)
-    for name, every in found.items():
-        if every:
-            plan = sweep.read(name)
-            draw(plan.sweep, rows(plan, every), HERE / "study" / f"{name}.svg")
+    told = {name: [asdict(one) for one in every] for name, every in found.items() if every}
+    DATA.write_text(json.dumps(told, indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":
