@@ -36,8 +36,8 @@ SWITCH = "MIXSPEC_NATIVE"
 PATIENCE = 120
 """Seconds a compiler may take."""
 
-# Per thread: maps of a block, which are made for it and read at once, should stay in a core's second-level cache.
-BLOCK_BYTES = 1 << 20
+# Per thread: maps of a block, which are made for it and read at once, should not be far from a core.
+BLOCK_BYTES = 1 << 22
 
 
 def unit(window: Window) -> int:
@@ -54,7 +54,7 @@ def forward(x: Tensor, maps: Tensor, y: Tensor, window: Window) -> None:
     """What `shifts.forward` computes, in this form. The rows of `maps` may lie `pitch` apart, or close together."""
     pitched = y.new_empty((*y.shape[:3], window.out_height * pitch(window)))
     _run("forward", _phases(x, y.dtype, window), _pitched(maps, window), pitched, window)
-    y.copy_(_cropped(pitched, window))
+    _crop(pitched, y, window)
 
 
 def map_gradient(x: Tensor, grad: Tensor, dmaps: Tensor, window: Window) -> None:
@@ -62,7 +62,7 @@ def map_gradient(x: Tensor, grad: Tensor, dmaps: Tensor, window: Window) -> None
     source, grad, maps = _phases(x, grad.dtype, window), _pitched(grad, window), _pitched(dmaps, window)
     _run("map_gradient", source, maps, grad, window)
     if maps is not dmaps:
-        dmaps.copy_(maps if maps.shape == dmaps.shape else _cropped(maps, window))
+        _crop(maps, dmaps, window)
 
 
 def input_gradient(maps: Tensor, grad: Tensor, dx: Tensor, window: Window) -> None:
@@ -113,9 +113,10 @@ def _pitched(planes: Tensor, window: Window) -> Tensor:
     return made.flatten(-2)
 
 
-def _cropped(planes: Tensor, window: Window) -> Tensor:
-    """Planes (..., Ho * pitch) as (..., Ho * Wo)."""
-    return planes.unflatten(-1, (window.out_height, -1))[..., : window.out_width].flatten(-2)
+def _crop(pitched: Tensor, planes: Tensor, window: Window) -> None:
+    """Copy planes (..., Ho * pitch) to others, whose rows may lie closer together."""
+    rows = planes.unflatten(-1, (window.out_height, -1))
+    rows.copy_(pitched.unflatten(-1, (window.out_height, -1))[..., : rows.shape[-1]])
 
 
 class _Sizes(ctypes.Structure):
