@@ -52,7 +52,7 @@ def _panel(axis: Axes, rows: Sequence[Row], baseline: str | None) -> None:
     axis.set_yticks(range(len(rows)), [f"{row.point}  {si(row.macs)}" for row in rows], fontsize=7)
     axis.invert_yaxis()
     axis.set_title(rows[0].data, fontsize=8, loc="left")
-    axis.set_xlabel("test top-1, %; one stroke per seed, bar ± 1 SD", fontsize=7)
+    axis.set_xlabel("test top-1, %; one stroke per seed, bar ± 1 SD, filled: p < 0.05", fontsize=7)
     axis.tick_params(axis="x", labelsize=7)
     for side in ("top", "right"):
         axis.spines[side].set_visible(False)
