@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from accelerate.utils import is_wandb_available
 from timm.utils import ModelEmaV3
 from torch.nn.utils import get_total_norm
 
@@ -21,6 +22,7 @@ from mixspec.zoo.training.loop import OURS, Trained, train
 from mixspec.zoo.training.mean import held
 from mixspec.zoo.training.order import Order
 from mixspec.zoo.training.settings import Settings
+from mixspec.zoo.training.start import start
 from mixspec.zoo.training.watch import Epoch, Pace, Watch
 from mixspec.zoo.weights import header, load
 
@@ -340,3 +342,51 @@ def test_evaluation_counts(data: Data) -> None:
     assert seen.top5 == 100
     assert seen.per_class["3"].right == 0 and seen.per_class["5"].top1 == 100
     assert seen.facts()["per_class"]["3"].items() >= {"images": threes, "top1": 0.0}.items()
+
+
+def test_training_starts_from_other_weights(trained: Trained, tiny: Network, data: Data) -> None:
+    made = engine(tiny, data, init=str(trained.best))
+    assert torch.equal(made.bare.stem.conv.weight, load(trained.best).stem.conv.weight)
+    larger = replace(tiny, about=tiny.about.model_copy(update={"image": 16}))
+    fewer = replace(larger, family=tiny.family.model_copy(update={"classes": 3}))
+    model = start(fewer, Recipe(name="a", epochs=1, batch_size=8, lr=1e-3, init=str(trained.best)), 0)
+    assert model.head.fc.weight.shape[0] == 3
+    assert model.resolved is not None and model.resolved.about.image == 16
+    with pytest.raises(SpecError, match=r"MX804 .* holds another network than tiny"):
+        other = replace(tiny, family=tiny.family.model_copy(update={"res_scale": (True, True)}))
+        engine(other, data, init=str(trained.best))
+
+
+def test_teacher_draws_the_student_to_its_answers(trained: Trained, tiny: Network, data: Data) -> None:
+    made = engine(tiny, data, batch_size=64, lr=1e-2, teacher=str(trained.best), teacher_weight=1.0)
+    _, losses = rates_and_losses(made, 1)
+    assert losses[-1] < losses[0]
+    assert not any(parameter.requires_grad for parameter in made.task.teacher.parameters())
+    other = replace(data, classes=tuple("abcdefghij"))
+    with pytest.raises(SpecError, match=r"the teacher .* knows other classes than the data"):
+        engine(tiny, other, teacher=str(trained.best))
+
+
+def test_tensorboard_hears_of_updates_and_epochs(tiny: Network, recipe: Recipe, data: Data, tmp_path: Path) -> None:
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    settings = Settings(log_every=4, trackers=("tensorboard",))
+    done = train(tiny, recipe, data, tmp_path / "run", settings=settings)
+    events = accumulator.EventAccumulator(str(tmp_path / "run" / "tensorboard"))
+    events.Reload()
+    assert [event.step for event in events.Scalars("train/loss")] == [4, 8, 12, 16]
+    assert [event.value for event in events.Scalars("val/top1")] == pytest.approx([e.val_top1 for e in done.epochs])
+
+
+def test_a_tracker_that_is_not_installed_is_refused(tiny: Network, recipe: Recipe, data: Data, tmp_path: Path) -> None:
+    if is_wandb_available():
+        pytest.skip("wandb is installed")
+    with pytest.raises(SpecError, match=r"MX818 wandb is not installed \(pip install wandb\)"):
+        train(tiny, recipe, data, tmp_path / "run", settings=Settings(trackers=("wandb",)))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_compiled_networks_train(tiny: Network, data: Data) -> None:
+    plain, compiled = (engine(tiny, data, batch_size=64, epochs=1, compile=wanted) for wanted in (False, True))
+    ours, theirs = (rates_and_losses(made, 1)[1] for made in (plain, compiled))
+    assert theirs == pytest.approx(ours, rel=1e-3)

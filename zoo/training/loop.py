@@ -33,6 +33,7 @@ from .progress import Progress, Update
 from .settings import Settings
 from .stopping import Stopped, Wish, listening
 from .tables import rows
+from .trackers import installed
 from .watch import Epoch, Pace, Watch
 
 DIVERGED, NO_CHECKPOINT = "MX813", "MX817"
@@ -87,6 +88,7 @@ def train(
     how = settings or Settings(seed=seed, overwrite=overwrite)
     fits(network, data.classes)
     occupied(output, how)
+    installed(how.trackers)
     engine = Engine(network, recipe, data, how)
     output.mkdir(parents=True, exist_ok=True)
     with alone(output, engine), listening() as wish:

@@ -24,13 +24,17 @@ AVAILABLE = {
 }
 
 
+def installed(names: Sequence[Tracker]) -> None:
+    """Raise SpecError for one that is not."""
+    for name in names:
+        if not AVAILABLE[name]():
+            raise SpecError.of(MISSING, f"{name} is not installed", f"pip install {name}")
+
+
 class Trackers:
-    """Those that were asked for. Raises SpecError for one that is not installed."""
+    """Those that were asked for."""
 
     def __init__(self, names: Sequence[Tracker], folder: Path, engine: Engine) -> None:
-        for name in names:
-            if not AVAILABLE[name]():
-                raise SpecError.of(MISSING, f"{name} is not installed", f"pip install {name}")
         self.names, self.folder, self.engine = names, folder, engine
         self.open: list[GeneralTracker] = []
 
