@@ -59,7 +59,7 @@ def export(model: Backbone, file: str | Path, to: Format, image: Image | None = 
     network, file = network_of(model), Path(file)
     at = placed(network, image)
     refuse(network, to)
-    frozen = freeze(model).cpu().float()
+    frozen = _alone(freeze(model).cpu().float())
     images = torch.randn(2, at.c, at.h, at.w, generator=torch.Generator().manual_seed(0))
     with torch.no_grad(), replacing(file) as temporary:
         expected = frozen(images)
@@ -70,6 +70,14 @@ def export(model: Backbone, file: str | Path, to: Format, image: Image | None = 
             nodes, given = _pt2(program, temporary, images)
     deviation = None if given is None else float((given - expected).abs().max() / expected.abs().max())
     return Exported(file, to, (at.h, at.w), nodes, file.stat().st_size, deviation)
+
+
+def _alone(model: Backbone) -> Backbone:
+    """The model with every tensor in row-major order in a storage of its own, as files hold them."""
+    for tensor in (*model.parameters(), *model.buffers()):
+        if not tensor.is_contiguous() or tensor.untyped_storage().nbytes() > tensor.nbytes:
+            tensor.data = tensor.detach().clone(memory_format=torch.contiguous_format)
+    return model
 
 
 def refuse(network: Network, to: Format) -> None:

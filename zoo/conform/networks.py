@@ -147,7 +147,8 @@ def levels_are_what_feature_info_says(subject: Subject) -> Iterator[str]:
             yield f"{level['module']} gives {tuple(each.shape)}, not {level['num_chs']} channels on {most} at most"
         if not each.isfinite().all():
             yield f"{level['module']} gives values that are not finite"
-        model.get_submodule(level["module"])
+        if not subject.whole:
+            model.get_submodule(level["module"])
     if not torch.equal(last, model.forward_features(x)):
         yield "forward_intermediates ends in something else than forward_features"
     wanted = model.forward_intermediates(x, [0, -1], intermediates_only=True)
@@ -200,7 +201,12 @@ def checkpointing_changes_nothing(subject: Subject) -> Iterator[str]:
     found = []
     for enable in (False, True):
         model = copy.deepcopy(subject.model)
-        model.set_grad_checkpointing(enable)
+        try:
+            model.set_grad_checkpointing(enable)
+        except AssertionError:  # how timm's models say that they cannot
+            if subject.whole:
+                return
+            raise
         y = model(subject.images())
         y.square().sum().backward()
         found.append([y.detach(), *(weight.grad for weight in model.parameters() if weight.grad is not None)])
