@@ -81,7 +81,7 @@ def resample(state: dict[str, Tensor], network: Network, reach: Reach = "coverag
         shape = wanted.get(name)
         if shape is None or shape == tuple(tensor.shape):
             found[name] = tensor
-        elif (way := rule(places[name], tuple(tensor.shape), shape, reach)) is not None:
+        elif (way := rule(places.get(name), tuple(tensor.shape), shape, reach)) is not None:
             found[name] = way(tensor, shape).to(tensor.dtype).contiguous()
         else:
             failed.append(f"{name} {tuple(tensor.shape)} to {shape}")
@@ -133,8 +133,10 @@ def _spacing(distance: Tensor) -> float:
 Rule = Callable[[Tensor, tuple[int, ...]], Tensor]
 
 
-def rule(place: Place, old: tuple[int, ...], new: tuple[int, ...], reach: Reach) -> Rule | None:
+def rule(place: Place | None, old: tuple[int, ...], new: tuple[int, ...], reach: Reach) -> Rule | None:
     """How a tensor gets its new shape; None where nobody says."""
+    if place is None:
+        return None
     mixer, name, leaf = place.mixer, place.name, place.leaf
     if isinstance(mixer, StaticWindow):
         return None  # its last two axes are positions of a window, each of which stands for two
@@ -167,10 +169,11 @@ def _plane(shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 def places_of(network: Network) -> dict[str, Place]:
-    """The layer behind every name of the state dict."""
+    """The layer behind every name of the state dict; none in a network that is no tree of layers."""
     found = dict(_leaves(network.family, network))
     names = lower(network, device="meta").state_dict()
-    return {name: found[name if name in found else name.rpartition(".")[0]] for name in names}
+    leaves = {name: found.get(name) or found.get(name.rpartition(".")[0]) for name in names}
+    return {name: place for name, place in leaves.items() if place is not None}
 
 
 def _leaves(family: Layer, network: Network) -> Iterator[tuple[str, Place]]:

@@ -164,7 +164,7 @@ class Move:
             return tensor, Fate("widened", f"{said}, with zeros around the kernels")
         if (tensor := self._wider(name, old, fresh)) is not None:
             return tensor, Fate("widened", "hidden units with outgoing weights of zero")
-        way = rule(self._places[name], tuple(old.shape), tuple(fresh.shape), self.reach)
+        way = rule(self._places.get(name), tuple(old.shape), tuple(fresh.shape), self.reach)
         if way is not None:
             return way(old, tuple(fresh.shape)).to(fresh.dtype).contiguous(), Fate("resized", said)
         return fresh, Fate("re-initialised", said)

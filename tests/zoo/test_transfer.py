@@ -190,6 +190,13 @@ def test_another_width_is_lost_and_another_family_too() -> None:
     assert done.lost and not any(line.fate.what == "kept" and "mixer" in line.path for line in done.lines)
 
 
+def test_a_network_that_is_no_tree_keeps_what_fits() -> None:
+    old = "family: timm\nmodel: resnet18\nimage: 64\nclasses: 5\n"
+    _, done = edited(old, old.replace("classes: 5", "classes: 7"))
+    assert [line.path for line in done.lost] == ["fc.weight", "fc.bias"]
+    assert done.compared == "features" and done.change == 0.0
+
+
 def test_lines_say_no_more_than_they_must() -> None:
     tensors = {name: torch.zeros(2) for name in ("a.b.c", "a.b.d", "a.e", "f")}
     kept = Fate("kept")
