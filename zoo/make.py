@@ -2,7 +2,7 @@
 
 Every network is trained once for each seed, by the recipe its spec names, on the embedded digits, in one thread, as
 ``mixspec train NAME --threads 1 --seed SEED`` does it. The first seed's best weights ship. Without names all that ship
-already are made again: about half an hour on one core. On the same kind of machine the same bits come out.
+already are made again: about half an hour on one core. The same code on the same kind of machine makes the same bits.
 """
 
 from __future__ import annotations

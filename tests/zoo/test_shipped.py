@@ -65,6 +65,13 @@ def test_wrong_figures_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     assert done.exit_code == 1 and "WRONG" in done.stdout
 
 
+@pytest.mark.slow
+def test_seeds_trained_again_are_as_good() -> None:
+    checks = verify(entries.of("digits_identity"), retrain=True)
+    assert not failed(checks)
+    assert len([check for check in checks if "trained again" in check.what]) == 3
+
+
 @pytest.mark.parametrize("arguments", [[], ["digits_dw", "--all"], ["nosuch"]])
 def test_verify_is_told_what(arguments: list[str]) -> None:
     assert run(app, ["verify", *arguments]).exit_code == (1 if arguments == ["nosuch"] else 2)
