@@ -42,11 +42,14 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_folders_named_in_the_architecture_exist() -> None:
     page = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
     listing = page.split("## Folders")[1].split("```")[1]
-    for folder in re.findall(r"^(\w+)/", listing, flags=re.M):
-        assert (ROOT / folder).is_dir(), folder
-    rows = [re.split(r"\s{2,}", line.strip())[0] for line in listing.splitlines() if line.startswith("  ")]
-    for name in " ".join(rows).replace("/", "").split():
-        assert (ROOT / "compiler" / name).is_dir() or (ROOT / "compiler" / f"{name}.py").is_file(), name
+    inside = ROOT
+    for line in listing.strip().splitlines():
+        if not line.startswith("  "):
+            inside = ROOT / line.split("/")[0]
+            assert inside.is_dir(), line
+            continue
+        for name in re.split(r"\s{2,}", line.strip())[0].replace("/", "").split():
+            assert (inside / name).is_dir() or (inside / f"{name}.py").is_file(), f"{inside.name}/{name}"
 
 
 def test_python_of_the_readme_counts_without_torch() -> None:
