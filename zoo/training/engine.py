@@ -157,7 +157,7 @@ class Engine:
             images, target = torch.zeros(2, *self._shape), torch.zeros(2, dtype=torch.long)
         if self.mix:
             images, target = self.mix(images, target, (self.settings.seed, epoch, number, slot))
-        seed_all(seed_of(self.settings.seed, FORWARD, number, slot))
+        seed_all(seed_of(self.settings.seed, FORWARD, number, slot), device)
         if self.recipe.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
         with self.accelerator.autocast():
@@ -230,8 +230,10 @@ def accelerator(recipe: Recipe, settings: Settings) -> Accelerator:
     return Accelerator(mixed_precision=PRECISION[recipe.precision], cpu=settings.cpu, kwargs_handlers=[ddp])
 
 
-def seed_all(seed: int) -> None:
-    """Python, NumPy and torch, on every device."""
+def seed_all(seed: int, device: torch.device) -> None:
+    """Python, NumPy and torch, on the CPU and on one device."""
     random.seed(seed)
     np.random.seed(seed)
-    torch.manual_seed(seed)
+    torch.default_generator.manual_seed(seed)  # torch.manual_seed costs a millisecond where there is no GPU
+    if device.type != "cpu":
+        torch.get_device_module(device).manual_seed(seed)
