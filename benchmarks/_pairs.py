@@ -25,7 +25,7 @@ def pair(name: str) -> tuple[Backbone, nn.Module]:
     """Ours and timm's in training mode."""
     theirs, keys = NETWORKS[name]
     torch.manual_seed(0)
-    model = timm.create_model(theirs).train()
+    model = timm.create_model(theirs, drop_path_rate=0.0).train()  # 0.1 is its default for Swin
     ours = build(name)
     ours.load_state_dict(layout(keys).ours(model.state_dict(), ours.state_dict()))
     return ours, model

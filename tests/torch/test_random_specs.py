@@ -9,6 +9,7 @@ from random_specs import legal, specs
 from torch.utils.flop_counter import FlopCounterMode
 
 from mixspec.compiler.cost import count
+from mixspec.compiler.grid import Grid
 from mixspec.compiler.lower import lower
 from mixspec.compiler.resolve import Network
 
@@ -29,11 +30,18 @@ def agree(network: Network) -> None:
         logits = model(torch.empty(1, at.c, at.h, at.w, device="meta"))
     assert 2 * cost.macs == counter.get_total_flops()
     assert logits.shape[1:] == (network.family.out(at).c,)
-    grid = network.family.stem().out(at)
     maps = model.forward_intermediates(torch.empty(1, at.c, at.h, at.w, device="meta"), intermediates_only=True)
-    for stage, each in zip(network.family.stages(), maps, strict=True):
+    assert [each.shape for each in maps] == [(1, grid.c, grid.h, grid.w) for grid in feature_grids(network)]
+
+
+def feature_grids(network: Network) -> list[Grid]:
+    """The grid behind every stage, or behind every block where those are the feature levels."""
+    family = network.family
+    grid, found = family.stem().out(network.at), []
+    for stage, depth in zip(family.stages(), family.depths, strict=True):
         grid = stage.out(grid)
-        assert each.shape == (1, grid.c, grid.h, grid.w)
+        found += [grid] * (depth if family.levels == "blocks" else 1)
+    return found
 
 
 @FEW
