@@ -92,11 +92,11 @@ class Mixture:
         """The map of this block, (n, heads, G * G, L)."""
         heads, taps, base = self.bank.shape
         n, groups, _, pixels = self.alpha.shape
-        bank = self.bank.reshape(groups, -1, base).repeat(n, 1, 1) if n > 1 else self.bank.reshape(groups, -1, base)
+        bank = _for_each(n, self.bank.reshape(groups, -1, base))
         alpha = self.alpha.reshape(n * groups, base, pixels)
         if self.position is None:
             return torch.bmm(bank, alpha).view(n, heads, taps, pixels)
-        bias = self.position.reshape(groups, -1, 1).repeat(n, 1, 1)
+        bias = _for_each(n, self.position.reshape(groups, -1, 1))
         return torch.baddbmm(bias, bank, alpha).view(n, heads, taps, pixels)
 
     def add_gradients(self, dplanes: Tensor, into: Mixture) -> None:
@@ -104,7 +104,7 @@ class Mixture:
         heads, taps, base = self.bank.shape
         n, groups, _, pixels = self.alpha.shape
         grad = dplanes.reshape(n * groups, heads // groups * taps, pixels)
-        bank = self.bank.reshape(groups, -1, base).repeat(n, 1, 1)
+        bank = _for_each(n, self.bank.reshape(groups, -1, base))
         into.alpha.add_(torch.bmm(bank.transpose(1, 2), grad).view(into.alpha.shape))
         dbank = torch.bmm(grad, self.alpha.reshape(n * groups, base, pixels).transpose(1, 2))
         into.bank.add_(dbank.view(n, heads, taps, base).sum(0))
@@ -115,6 +115,13 @@ class Mixture:
         """Accumulators for the gradients, one per factor."""
         position = None if self.position is None else self.position.new_zeros(self.position.shape)
         return Mixture(self.alpha.new_zeros(self.alpha.shape), self.bank.new_zeros(self.bank.shape), position)
+
+
+def _for_each(images: int, matrices: Tensor) -> Tensor:
+    """(groups, ...) -> (images * groups, ...): without a copy where there is one group."""
+    if len(matrices) == 1:
+        return matrices.expand(images, -1, -1)
+    return matrices.repeat(images, 1, 1)
 
 
 @torch.library.custom_op("mixspec::aggregate_decomposed", mutates_args=())
