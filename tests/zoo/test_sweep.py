@@ -108,3 +108,11 @@ def test_two_workers_find_what_one_finds(file: Path, tmp_path: Path) -> None:
     plan = sweep.read(file)
     alone, shared = ([found(one) for one in runs(plan, tmp_path / name)] for name in ("one", "two"))
     assert alone == shared
+
+
+@pytest.mark.slow
+def test_a_worker_that_fails_says_why(file: Path, tmp_path: Path) -> None:
+    file.write_text(TEXT.replace("synthetic/textures", "synthetic/texture"), encoding="utf-8")
+    said = run("run", file, "-o", tmp_path / "runs", "--workers", 2, code=1)
+    assert "MX845 2 of 2 workers failed, the first with:" in said
+    assert "there is no task 'texture'" in said

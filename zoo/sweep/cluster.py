@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from .runs import share
 NO_ENGINE, FAILED = "MX844", "MX845"
 JOBS = "jobs"
 """Folder of the workers' logs, beside the runs."""
+LONGEST = {"local": 60 * 24 * 365, "slurm": 60 * 24}
+"""Minutes a worker may take where nothing else is asked for; submitit would stop it after five."""
 
 
 def started(plan_file: str, folder: Path, workers: int, cluster: str, settings: Mapping[str, Any]) -> list[Any]:
@@ -26,7 +29,7 @@ def started(plan_file: str, folder: Path, workers: int, cluster: str, settings: 
         raise SpecError.of(NO_ENGINE, "several workers need submitit", "pip install 'mixspec[train]'") from None
     try:
         executor = submitit.AutoExecutor(folder=folder / JOBS, cluster=cluster)
-        executor.update_parameters(**settings)
+        executor.update_parameters(**{"timeout_min": LONGEST[cluster], **settings})
     except (RuntimeError, NameError, ValueError) as error:
         raise SpecError.of(NO_ENGINE, f"{cluster} cannot be used: {str(error).splitlines()[0]}") from None
     numbers = range(workers)
@@ -38,7 +41,7 @@ def finished(jobs: list[Any]) -> int:
     made, failed = 0, []
     for job in jobs:
         if error := job.exception():
-            failed.append((job, str(error).strip().splitlines()[-1]))
+            failed.append((job, _reason(str(error))))
         else:
             made += job.result()
     if failed:
@@ -48,3 +51,9 @@ def finished(jobs: list[Any]) -> int:
             FAILED, what, f"its log is {job.paths.stderr}; the finished runs stay, run again for the rest"
         )
     return made
+
+
+def _reason(text: str) -> str:
+    """The last line of the traceback that submitit puts between two lines of dashes, or of a text without."""
+    parts = re.split(r"\n-{5,}\n", text)
+    return (parts[1] if len(parts) > 1 else text).strip().splitlines()[-1].strip()
