@@ -12,8 +12,8 @@ from torch.nn.functional import pad
 from ..tiling import Axis, Tiling
 
 MASKED = -1000.0
-"""Added to the logits of positions that meet only because the map was rolled. The softmax makes it zero, and exactly so:
-of Swin's -100 it makes subnormal numbers, with which CPUs compute several times slower."""
+"""Added to the logits of positions that meet only because the map was rolled. The softmax makes exactly zero of it; of
+Swin's -100 it makes subnormal numbers, with which CPUs compute several times slower."""
 
 
 def lay(x: Tensor, tiling: Tiling) -> Tensor:

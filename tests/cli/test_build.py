@@ -52,9 +52,7 @@ def test_frozen_networks_are_listed_and_not_saved(tmp_path: Path) -> None:
 def test_pretrained_with_another_classifier(tmp_path: Path) -> None:
     first, second = str(tmp_path / "a.safetensors"), str(tmp_path / "b.safetensors")
     assert run(app, ["build", "digits_dw", "--save", first]).exit_code == 0
-    result = run(
-        app, ["build", "digits_dw", "--weights", first, "--classes", "3", "--image", "32", "--save", second]
-    )
+    result = run(app, ["build", "digits_dw", "--weights", first, "--classes", "3", "--image", "32", "--save", second])
     assert result.exit_code == 0
     network = header(second).network
     assert (network.family.classes, network.at.h) == (3, 32)
