@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from mixspec.compiler import sweep
@@ -9,6 +12,7 @@ from mixspec.compiler.document import load
 from mixspec.compiler.errors import SpecError
 from mixspec.compiler.fmt import format_text
 from mixspec.compiler.lint.engine import lint
+from mixspec.zoo.sweep.runs import runs
 
 HEAD = "name: tried\nspec: digits_cadasp\nrecipe: digits\n"
 
@@ -104,3 +108,13 @@ def test_sweeps_are_linted_and_formatted() -> None:
     found = lint(good.replace("pooling", "poling"), "sweeps/tried.yaml")
     assert [(one.code, one.span.line, one.span.column) for one in found] == [("MX104", 4, 22)]
     assert format_text(good.replace("DW\n", "DW  \n"), "sweeps/tried.yaml") == good
+
+
+def test_the_study_s_results_are_those_of_the_shipped_sweeps() -> None:
+    """The page tells of the networks and recipes that ship, with at least five seeds each."""
+    kept = json.loads((Path(__file__).parents[2] / "docs" / "study.json").read_text(encoding="utf-8"))
+    assert sorted(kept) == sweep.names()
+    for name, results in kept.items():
+        planned = {run.identity: run for run in runs(sweep.read(name), Path())}
+        assert {one["identity"] for one in results} == set(planned)
+        assert len({one["seed"] for one in results}) >= 5
