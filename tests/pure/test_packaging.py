@@ -152,4 +152,4 @@ def test_wheel_works_in_an_empty_environment(distribution: tuple[Path, Path], tm
     counted = subprocess.check_output(
         [scripts / "mixspec", "count", "digits_cadasp", "--json"], text=True, cwd=tmp_path
     )
-    assert '"params": 219452' in counted
+    assert '"params": 58284' in counted
