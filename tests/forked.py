@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[_name] = "1"  # a process with threads must not be forked
+    os.environ[_name] = "1"  # a process with a pool of threads must not be forked, nor may torch be told to make one
 
 Work = Callable[[int], None]
 """What a process does, by its number."""

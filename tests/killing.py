@@ -84,7 +84,6 @@ class Outcome:
 
 def prepared() -> Callable[[Path, int], None]:
     """A training of a second as a function of its folder and the number of processes; what it imports is imported."""
-    import torch
 
     from mixspec.compiler.parse import parse
     from mixspec.compiler.recipe import Recipe
@@ -95,7 +94,6 @@ def prepared() -> Callable[[Path, int], None]:
     from mixspec.zoo.training.settings import Settings
     from mixspec.zoo.training.watch import Bar
 
-    torch.set_num_threads(1)
     whole, network = digits(), resolve(parse(SPEC))
     few: Any = {name: Split(split.images[:64], split.labels[:64]) for name, split in whole.splits.items()}
     data, recipe = replace(whole, splits=few), Recipe.model_validate(RECIPE)

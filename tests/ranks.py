@@ -30,7 +30,6 @@ FRAMES = {"layer_norm": "pooling in stage 1, attention Ch=8 in stage 2", "batch_
 
 
 def main(at: Path) -> dict[str, Any]:
-    import torch
 
     from mixspec.compiler.parse import parse
     from mixspec.compiler.recipe import Recipe
@@ -41,7 +40,6 @@ def main(at: Path) -> dict[str, Any]:
     from mixspec.zoo.training.mean import held
     from mixspec.zoo.training.settings import Settings
 
-    torch.set_num_threads(1)
     whole = digits()
     sizes = 67, 63, 63  # none of which two processes share evenly
     few: Any = {
@@ -91,7 +89,6 @@ def sharded(at: Path) -> dict[str, Any]:
 
     Accelerate shards on GPUs alone, so its part is done here; what an engine and its checkpoints do is theirs.
     """
-    import torch
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
 
@@ -107,8 +104,6 @@ def sharded(at: Path) -> dict[str, Any]:
     from mixspec.zoo.training.stopping import Stopped
     from mixspec.zoo.training.watch import Watch
     from mixspec.zoo.weights import load
-
-    torch.set_num_threads(1)
 
     class Sharded(Engine):
         sharded = True  # type: ignore[assignment]

@@ -80,9 +80,6 @@ def test_demonstration_reaches_its_goal(tmp_path: Path) -> None:
     said: list[str] = []
     outcome = demo.demonstrate(network("digits_cadasp"), tmp_path, said.append)
     assert outcome.top1 >= demo.GOAL
-    assert {entry.name for entry in tmp_path.iterdir()} == {
-        "best.safetensors",
-        "last.safetensors",
-        "log.csv",
-        "kernels.png",
+    assert {"best.safetensors", "last.safetensors", "log.csv", "kernels.png"} <= {
+        file.name for file in tmp_path.iterdir()
     }
