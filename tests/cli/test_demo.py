@@ -8,6 +8,7 @@ from mixspec.cli import app
 from mixspec.compiler.recipe import Recipe
 from mixspec.zoo import demo
 from mixspec.zoo.training.data import Split, digits
+from mixspec.zoo.training.loop import OURS
 
 run = CliRunner().invoke
 
@@ -28,10 +29,10 @@ def test_demo_shows_everything_and_fails_below_its_goal(tmp_path: Path, monkeypa
     assert "fewer than the 97 % it should reach" in result.stderr
     for said in ("CADAsp Ch=8", "Hpx K=31", "attention", "The first test images:", "best.safetensors was best", "said"):
         assert said in result.stdout
-    files = {"best.safetensors", "last.safetensors", "log.csv", "kernels.png"}
-    assert files < {entry.name for entry in tmp_path.iterdir()}
+    files = {*OURS} - {"tensorboard"} | {"run.lock", "kernels.png"}
+    assert {entry.name for entry in tmp_path.iterdir()} == files
     monkeypatch.setattr(demo, "GOAL", 0.0)
     again = run(app, ["demo", "--output", str(tmp_path)])
     assert again.exit_code == 0
     assert " % of the test images right, in " in again.stdout.splitlines()[-1]
-    assert files < {entry.name for entry in tmp_path.iterdir()}
+    assert {entry.name for entry in tmp_path.iterdir()} == files
