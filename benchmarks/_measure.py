@@ -105,25 +105,21 @@ def clock(call: Callable[[], object]) -> Side:
     With one thread they are seconds of the processor, which others on the machine do not stretch; with more, of the
     wall clock.
     """
-    repeat = 0
 
     def side() -> float:
-        nonlocal repeat
-        if not repeat:
-            call()
-            repeat = max(1, round(SHORTEST / _seconds(call, 1)))
-        return _seconds(call, repeat)
+        torch = sys.modules.get("torch")
+        now = time.process_time if torch is None or torch.get_num_threads() == 1 else time.perf_counter
+        calls, batch, start = 0, 1, now()
+        while True:
+            for _ in range(batch):
+                call()
+            calls += batch
+            seconds = now() - start
+            if seconds >= SHORTEST:
+                return seconds / calls
+            batch = calls  # twice as many in all: the clock is read a few times, whatever a call takes
 
     return side
-
-
-def _seconds(call: Callable[[], object], repeat: int) -> float:
-    torch = sys.modules.get("torch")
-    now = time.process_time if torch is None or torch.get_num_threads() == 1 else time.perf_counter
-    start = now()
-    for _ in range(repeat):
-        call()
-    return max(now() - start, 1e-9) / repeat
 
 
 def process(*command: str | Path, cwd: Path | None = None, ends: Sequence[int] = (0,)) -> Side:

@@ -39,9 +39,10 @@ def test_speed_is_the_peers_time_over_ours() -> None:
 
 def test_a_short_call_is_repeated_until_it_can_be_timed() -> None:
     calls: list[int] = []
-    seconds = clock(lambda: calls.append(len(calls)))()
-    assert len(calls) > 100
-    assert 0 < seconds < 1e-3
+    side = clock(lambda: calls.append(len(calls)))
+    seconds = sorted(side() for _ in range(5))[2]
+    assert len(calls) > 500
+    assert 0 < seconds < 1e-3, "a pause of the machine is in few rounds, and the median is of the others"
 
 
 def test_every_subject_says_what_it_is_about() -> None:
