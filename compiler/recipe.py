@@ -16,6 +16,7 @@ from .checked import changed, problems
 from .complaints import UNKNOWN_KEY, UNKNOWN_NAME, WRONG_VALUE, together, wrong
 from .document import Document
 from .errors import Problem, SpecError
+from .family import Every
 from .suggest import did_you_mean, divisors, nearest
 
 RECIPES = FOLDER / "recipes"
@@ -162,7 +163,9 @@ class Recipe(BaseModel):
 
     # machine
     precision: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="of forward and backward; weights keep fp32")
-    grad_checkpointing: bool = Field(False, description="keep only the blocks' inputs for backward")
+    grad_checkpointing: bool | Every = Field(
+        False, description="keep only the inputs of blocks (`true` or `block`) or of token mixers for backward"
+    )
     sync_bn: bool = Field(False, description="batch norms see the batches of all processes")
     channels_last: bool = Field(False, description="memory format of images and weights")
     compile: bool = Field(False, description="torch.compile the network")

@@ -11,8 +11,9 @@ from timm.utils import ModelEmaV3
 from torch.nn.utils import get_total_norm
 
 from mixspec.compiler.errors import SpecError
+from mixspec.compiler.parse import parse
 from mixspec.compiler.recipe import Recipe
-from mixspec.compiler.resolve import Network
+from mixspec.compiler.resolve import Network, resolve
 from mixspec.zoo.classifier import Classifier
 from mixspec.zoo.load import fresh
 from mixspec.zoo.training.data import Batch, Data, Inputs, Key, Samples
@@ -162,6 +163,7 @@ def test_every_schedule_moves_as_named(
         {"layer_decay": 0.7},
         {"weight_decay": 0.05, "model_ema": True, "model_ema_decay": 0.9},
         {"grad_accum_steps": 2, "aug_repeats": 3, "precision": "bf16", "grad_checkpointing": True},
+        {"grad_checkpointing": "mixer"},
         {"clip_grad": 0.1, "clip_mode": "agc", "channels_last": True},
         {"clip_grad": 0.1, "clip_mode": "value", "train_size": 16},
     ],
@@ -178,6 +180,26 @@ def test_drop_path_and_dropout_reach_the_model(tiny: Network, data: Data) -> Non
     model = engine(tiny, data, drop_path=0.3, drop=0.2).bare
     assert model.stages[1].blocks[0].drop_path.rate == pytest.approx(0.3)
     assert model.head.drop.p == 0.2
+
+
+@pytest.mark.parametrize(("every", "again"), [(True, "stages.1.blocks.0"), ("mixer", "stages.1.blocks.0.mixer")])
+def test_blocks_or_mixers_are_computed_again(every: bool | str, again: str, tiny: Network, data: Data) -> None:
+    model = engine(tiny, data, grad_checkpointing=every).bare
+    assert model.get_submodule(again).again
+    assert sum(getattr(layer, "again", False) for layer in model.modules()) == sum(
+        len(stage.blocks) for stage in model.stages
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "every", "says"),
+    [("resnet18", "mixer", "no token mixers"), ("hrnet_w18_small", "block", "checkpointing not supported")],
+)
+def test_a_network_of_timms_says_what_it_cannot_compute_again(name: str, every: str, says: str) -> None:
+    network = resolve(parse(f"{{name: a, family: timm, model: {name}, image: 64}}"))
+    recipe = Recipe.model_validate({"name": "a", "epochs": 1, "batch_size": 8, "lr": 1e-3, "grad_checkpointing": every})
+    with pytest.raises(SpecError, match=says):
+        start(network, recipe, 0)
 
 
 def test_layer_decay_slows_the_stem(tiny: Network, data: Data) -> None:

@@ -7,8 +7,9 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from ...compiler.backbone import Backbone
+from ...compiler.backbone import Backbone, Jury
 from ...compiler.errors import SpecError
+from ...compiler.family import Every
 from ...compiler.recipe import Recipe
 from ...compiler.resolve import Network
 from ..load import fresh, seeded
@@ -26,7 +27,7 @@ def start(network: Network, recipe: Recipe, seed: int) -> Backbone:
     wanted = regularised(network, recipe)
     model = fresh(wanted, seed) if recipe.init is None else trained(wanted, recipe, seed)
     if recipe.grad_checkpointing:
-        model.set_grad_checkpointing()
+        checkpointed(model, recipe.grad_checkpointing)
     if recipe.channels_last:
         model.to(memory_format=torch.channels_last)
     return model.train()
@@ -51,6 +52,18 @@ def trained(network: Network, recipe: Recipe, seed: int) -> Backbone:
         with seeded(seed):
             model.reset_classifier(classes)
     return model
+
+
+def checkpointed(model: Backbone, every: Every | bool) -> None:
+    """Let backward compute blocks, or token mixers, again. Raises SpecError for a network of timm's that cannot."""
+    foreign = not isinstance(model, (Backbone, Jury))
+    if foreign and every == "mixer":
+        raise SpecError.of(UNFIT, "timm's networks have no token mixers to compute again", "grad_checkpointing: block")
+    try:
+        model.set_grad_checkpointing(True if foreign else every)
+    except AssertionError as error:  # how timm's networks say it
+        what = f"this network cannot compute its blocks again: {error}"
+        raise SpecError.of(UNFIT, what, "grad_checkpointing: false") from error
 
 
 def synchronised(model: nn.Module, device: torch.device) -> nn.Module:
