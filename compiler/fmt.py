@@ -16,7 +16,8 @@ from . import recipe, sweep
 from .document import Document
 from .edits import BOM, Edit, apply, bare, split_lines
 from .errors import Path, Span
-from .notation import Scalar, show_plan
+from .notation.grammar import Scalar
+from .notation.printing import show_plan
 from .parse import Spec, typed
 from .per_stage import PerStage
 from .recipe import is_recipe

@@ -9,7 +9,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, PositiveInt
 from .complaints import WRONG_VALUE, wrong
 from .grid import Grid
 from .layer import Layer
-from .notation import Scalar, show_call
+from .notation.grammar import Scalar
+from .notation.printing import show_call
 
 if TYPE_CHECKING:
     from torch import Tensor

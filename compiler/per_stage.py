@@ -10,7 +10,9 @@ from pydantic import ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 
 from .complaints import COVERAGE, NOTATION, VALUES, WRONG_VALUE, short, together, wrong
-from .notation import Call, Clause, Extent, NotationError, per_stage, plan, show_plan
+from .notation.grammar import Clause, Extent, NotationError
+from .notation.printing import show_plan
+from .notation.stages import Call, per_stage, plan
 from .operator import Operator
 from .registry import Registry, notation_error, parsed
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from .document import Document
 from .errors import Path, Span
-from .notation import Extent, NotationError, parse, plan
+from .notation.grammar import Extent, NotationError, parse
+from .notation.stages import plan
 
 
 def locate(

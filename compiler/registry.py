@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
 from .complaints import NOTATION, UNKNOWN_NAME, WRONG_VALUE, all_keys, reword, short, together, wrong
-from .notation import Clause, NotationError, Scalar, parse
+from .notation.grammar import Clause, NotationError, Scalar, parse
 from .operator import Operator
 from .suggest import did_you_mean, nearest
 

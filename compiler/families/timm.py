@@ -23,7 +23,7 @@ from ..mixer import Mixer
 from ..mixers import registry as known_mixers
 from ..mixers.identity import IdentityMixer
 from ..norms.batchnorm import BatchNorm
-from ..notation import Scalar
+from ..notation.grammar import Scalar
 from ..parts import Leaf
 from ..suggest import nearest
 from ._frames import Branch, LinearOrConv, conv_frame

@@ -13,7 +13,7 @@ from ..errors import Path, Problem, Span
 from ..grid import Cost, Grid
 from ..layer import Parts
 from ..mixer import Mixer
-from ..notation import Extent
+from ..notation.grammar import Extent
 from ..positions import locate
 from ..resolve import Network
 from ..spec import About

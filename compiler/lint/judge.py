@@ -17,7 +17,7 @@ from ..complaints import MISSING_KEY, UNKNOWN_KEY, UNKNOWN_NAME
 from ..document import Document
 from ..errors import Path, Problem, SpecError
 from ..mixers import registry as mixers
-from ..notation import plan
+from ..notation.stages import plan
 from ..parse import Spec, family_of, stage_count, typed
 from ..per_stage import PerStage
 from ..registry import parsed

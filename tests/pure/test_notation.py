@@ -6,7 +6,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mixspec.compiler.notation import NotationError, Scalar, parse, per_stage, scalar, show_call, show_plan
+from mixspec.compiler.notation.grammar import NotationError, Scalar, parse, scalar
+from mixspec.compiler.notation.printing import show_call, show_plan
+from mixspec.compiler.notation.stages import per_stage
 
 Stage = tuple[str, dict[str, Scalar]]
 
