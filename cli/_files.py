@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from ..compiler.catalogue import STDIN, find
-from ..compiler.document import MAX_BYTES
+from ..compiler.document import ENDINGS, MAX_BYTES
 
 STDIN_NAME = "<stdin>"
 
@@ -39,9 +39,10 @@ def files(paths: Iterable[str] | None) -> Iterator[Path | None]:
 
 def _inside(folder: Path) -> list[Path]:
     """The specs, recipes and sweeps of a folder: no entries of weight files, nothing hidden."""
-    found = [file for file in sorted(folder.rglob("*.yaml")) if not _skipped(file.relative_to(folder))]
+    every = sorted(file for ending in ENDINGS for file in folder.rglob(f"*{ending}"))
+    found = [file for file in every if not (_skipped(file.relative_to(folder)) or file.is_dir())]
     if not found:
-        raise typer.BadParameter(f"the folder {folder} holds no *.yaml")
+        raise typer.BadParameter(f"the folder {folder} holds no *.yaml or *.yml")
     return found
 
 

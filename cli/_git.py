@@ -7,6 +7,8 @@ from pathlib import Path
 
 import typer
 
+from ..compiler.document import ENDINGS
+
 
 def git(*arguments: str) -> bytes:
     """What a git command prints. Its failure is wrong usage."""
@@ -48,11 +50,13 @@ def root() -> Path:
 def changed(old: str, new: str, paths: list[str]) -> list[tuple[str | None, str | None]]:
     """The specs that differ between two revisions, by their old and new paths; None where there is none."""
     revisions = [revision(name) for name in (old, new) if name]
-    listed = git("diff", "--name-status", "-z", "-M70%", *revisions, "--", *(paths or ["*.yaml"]))
+    listed = git(
+        "diff", "--name-status", "-z", "-M70%", *revisions, "--", *(paths or [f"*{ending}" for ending in ENDINGS])
+    )
     fields = listed.decode("utf-8", "replace").split("\0")
     found: list[tuple[str | None, str | None]] = []
     while len(fields) > 1:
         status, path = fields.pop(0), fields.pop(0)
         target = fields.pop(0) if status[:1] in "RC" else path
         found.append((None if status == "A" else path, None if status == "D" else target))
-    return [pair for pair in found if any(path and path.endswith(".yaml") for path in pair)]
+    return [pair for pair in found if any(path and path.endswith(ENDINGS) for path in pair)]

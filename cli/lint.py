@@ -24,7 +24,7 @@ from ..compiler.lint.finding import Finding
 from ..compiler.lint.fixing import fix as fix_text
 from ..compiler.lint.formats import names, render
 from ..compiler.lint.report import Report
-from ..compiler.lint.rule import rules
+from ..compiler.lint.rule import unknown_code
 from ..compiler.suggest import did_you_mean
 from ._files import STDIN_NAME, Paths, StdinName, files, stdin, write
 from ._options import Json
@@ -39,9 +39,9 @@ def _format(name: str) -> str:
 
 
 def _codes(text: str) -> str:
-    for code in text.split(","):
-        if not any(known.startswith(code) for known in rules()):
-            raise typer.BadParameter(f"no rule has a code {code!r} ({did_you_mean(code, rules())})")
+    for code in _split([text]):
+        if wrong := unknown_code(code):
+            raise typer.BadParameter(wrong)
     return text
 
 
@@ -64,8 +64,8 @@ def command(
 ) -> None:
     """Check specs; print every finding with file, line, column and what would be right.
 
-    Exit code 0: nothing found; 1: findings; 2: wrong usage. Folders are searched for *.yaml. Findings of severity info
-    do not count. `mixspec explain CODE` tells more about a rule.
+    Exit code 0: nothing found; 1: findings; 2: wrong usage. Folders are searched for *.yaml and *.yml. Findings of
+    severity info do not count. `mixspec explain CODE` tells more about a rule.
     """
     try:
         run = _Run(select, ignore, fix=fix, unsafe=unsafe_fixes, diff=diff, stdin_name=stdin_filename, config=config)
@@ -108,24 +108,35 @@ class _Run:
         self.texts: dict[str, str] = {}
         self.names: dict[str, str] = {}
         self.configs: dict[Path, Config] = {}
+        self.seen: set[str] = set()
         self.count = self.fixed = 0
         self.wrote_stdin = False
 
     def path(self, path: str) -> None:
         """All files behind a path; one that cannot be found or read is a finding."""
-        try:
+        with self._told(path):
             for file in files([path]):
-                self.file(file)
-                self.count += 1
+                with self._told(str(file)):
+                    self.file(file)
+
+    @contextmanager
+    def _told(self, source: str) -> Iterator[None]:
+        """What stops the reading of one file stops nothing else."""
+        try:
+            yield
         except SpecError as error:
             self.count += 1
-            self.findings += problem_findings(error.problems, path)
+            self.findings += problem_findings(error.problems, source)
 
     def file(self, path: Path | None) -> None:
-        """One file, repaired if asked."""
+        """One file, repaired if asked. Each is read once in a run."""
         source = self.stdin_name if path is None else str(path)
+        if (place := os.path.abspath(source)) in self.seen:
+            return
+        self.seen.add(place)
         content = stdin() if path is None else _read(path)
         config = self.settings(source)
+        self.count += 1
         if not (self.fix or self.diff):
             found = lint(content, source, config, self.names)
             if found:
@@ -167,7 +178,7 @@ def _text(content: bytes) -> str:
 
 
 def _split(codes: Codes) -> tuple[str, ...]:
-    return tuple(code for text in codes or () for code in text.split(","))
+    return tuple(code.strip() for text in codes or () for code in text.split(","))
 
 
 def _summary(report: Report, fixed: int) -> str:

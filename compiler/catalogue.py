@@ -33,7 +33,7 @@ def names() -> list[str]:
 def find(name_or_path: str) -> Path:
     """The file of a shipped name, or that of a path. Raises SpecError for an unknown name; a file is not opened."""
     path = Path(name_or_path)
-    if os.path.isfile(path) or path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
+    if os.path.isfile(path) or path.suffix in document.ENDINGS or len(path.parts) > 1:
         return path
     if name_or_path in _shipped():
         return _shipped()[name_or_path]

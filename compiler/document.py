@@ -31,6 +31,8 @@ CODES = {
 }
 
 MAX_BYTES = 256 * 1024
+ENDINGS = (".yaml", ".yml")
+"""How files of specs, recipes and sweeps end."""
 WEIGHTS = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".onnx")
 """How files of weights end."""
 MAX_LISTED = 20
@@ -96,7 +98,8 @@ def content(path: pathlib.Path, source: str | None = None) -> bytes:
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise _error(name, "MX001", "no such file", _near(path)) from None
+        what = f"a link to {path.readlink()}, where no file is" if path.is_symlink() else "no such file"
+        raise _error(name, "MX001", what, _near(path)) from None
     except IsADirectoryError:
         raise _error(name, "MX001", "this is a folder, not a file", "name one file in it") from None
     except OSError as error:
@@ -107,7 +110,7 @@ def content(path: pathlib.Path, source: str | None = None) -> bytes:
 
 def _near(path: pathlib.Path) -> str:
     try:
-        names = [entry.name for entry in islice(path.parent.iterdir(), 1000)]
+        names = [entry.name for entry in islice(path.parent.iterdir(), 1000) if entry.name != path.name]
     except OSError:
         return f"there is no folder {path.parent}"
     near = nearest(path.name, names)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
 Side = Annotated[int, Field(ge=8, le=16384)]
+
+
+Target = Literal["onnx", "compile", "fp16", "any_size"]
+TARGETS: tuple[str, ...] = get_args(Target)
 
 
 class Published(BaseModel):
@@ -54,6 +58,4 @@ class About(BaseModel):
     published: tuple[Published, ...] = Field((), description="what papers print for this network")
     recipe: str | None = Field(None, description="the training recipe that goes with it")
     budget: Budget | None = Field(None, description="limits that the network must keep")
-    targets: tuple[Literal["onnx", "compile", "fp16", "any_size"], ...] = Field(
-        (), description="what the network must be fit for"
-    )
+    targets: tuple[Target, ...] = Field((), description="what the network must be fit for")

@@ -107,7 +107,7 @@ def names() -> list[str]:
 def find(name_or_path: str) -> Path:
     """The file of a shipped sweep or of a path; it is not opened. Raises SpecError for an unknown name."""
     path = Path(name_or_path)
-    if path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
+    if path.suffix in document.ENDINGS or len(path.parts) > 1:
         return path
     if name_or_path not in names():
         hint = did_you_mean(name_or_path, names())

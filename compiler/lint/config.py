@@ -20,13 +20,14 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
+from ..spec import TARGETS
 from ..suggest import did_you_mean
 from .figures import amount
+from .rule import unknown_code
 
 FILE = "pyproject.toml"
-LISTS = ("select", "ignore", "targets")
 BUDGETS = ("max-params", "max-macs", "max-activation-bytes")
-KEYS = (*LISTS, *BUDGETS, "per-file-ignores")
+KEYS = ("select", "ignore", "targets", *BUDGETS, "per-file-ignores")
 
 
 class ConfigError(ValueError):
@@ -102,9 +103,15 @@ def find(folder: Path) -> Config:
 def load(file: Path) -> Config:
     """The configuration in a file. Raises ConfigError."""
     try:
-        table = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("mixspec", {})
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        table: Any = tomllib.loads(file.read_text(encoding="utf-8"))
+    except UnicodeDecodeError:
+        raise ConfigError(f"{file}: the file is not UTF-8") from None
+    except OSError as error:
+        raise ConfigError(f"{file}: {(error.strerror or 'cannot be read').lower()}") from None
+    except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{file}: {error}") from None
+    for key in ("tool", "mixspec"):
+        table = table.get(key, {}) if isinstance(table, dict) else table
     return replace(_config(file, table), folder=file.parent.resolve())
 
 
@@ -115,17 +122,32 @@ def _config(file: Path, table: Any) -> Config:
     for key in given:
         if key not in KEYS:
             raise ConfigError(f"{file}: unknown key {key!r} in tool.mixspec ({did_you_mean(key, KEYS)})")
-    lists = {key: _words(file, key, given[key]) for key in LISTS if key in given}
     globs = given.get("per-file-ignores", {})
     if not isinstance(globs, dict):
         raise ConfigError(f"{file}: per-file-ignores must be a table of patterns")
     return Config(
-        select=lists.get("select", ("MX",)),
-        ignore=lists.get("ignore", ()),
-        per_file_ignores={glob: _words(file, glob, codes) for glob, codes in globs.items()},
+        select=_codes(file, "select", given.get("select", ["MX"])),
+        ignore=_codes(file, "ignore", given.get("ignore", [])),
+        per_file_ignores={glob: _codes(file, glob, codes) for glob, codes in globs.items()},
         budget={key.replace("-", "_"): _limit(file, key, given[key]) for key in BUDGETS if key in given},
-        targets=lists.get("targets", ()),
+        targets=_targets(file, given.get("targets", [])),
     )
+
+
+def _codes(file: Path, key: str, value: Any) -> tuple[str, ...]:
+    codes = _words(file, key, value)
+    for code in codes:
+        if wrong := unknown_code(code):
+            raise ConfigError(f"{file}: {key}: {wrong}")
+    return codes
+
+
+def _targets(file: Path, value: Any) -> tuple[str, ...]:
+    targets = _words(file, "targets", value)
+    for target in targets:
+        if target not in TARGETS:
+            raise ConfigError(f"{file}: targets: unknown target {target!r} ({did_you_mean(target, TARGETS)})")
+    return targets
 
 
 def _words(file: Path, key: str, value: Any) -> tuple[str, ...]:
@@ -136,6 +158,6 @@ def _words(file: Path, key: str, value: Any) -> tuple[str, ...]:
 
 def _limit(file: Path, key: str, value: Any) -> int:
     limit = amount(value) if isinstance(value, int | str) and not isinstance(value, bool) else None
-    if limit is None:
+    if limit is None or limit < 0:
         raise ConfigError(f"{file}: {key} must be a number such as 30M or 5G, not {value!r}")
     return limit

@@ -15,7 +15,7 @@ from .finding import Finding, Fix
 from .judge import Judged, likewise
 from .kinds import judged as judged_by_kind
 from .reading import read
-from .rule import checks, rules
+from .rule import checks, known, rules
 from .suppress import Suppression, suppressions
 
 START = Span(1, 1, 1, 1)
@@ -126,16 +126,16 @@ def _silenced(findings: list[Finding], file: File) -> list[Finding]:
 
 
 def _comment(comment: Suppression, file: File, comments: list[Suppression]) -> Finding | None:
-    known = not comment.code or any(code.startswith(comment.code) for code in rules())
-    code = UNUSED if known else UNKNOWN_CODE
-    if not file.config.selects(code, file.source) or (known and comment.code and not _runs(comment.code, file)):
+    right = not comment.code or known(comment.code)
+    code = UNUSED if right else UNKNOWN_CODE
+    if not file.config.selects(code, file.source) or (right and comment.code and not _runs(comment.code, file)):
         return None
-    if known:
+    if right:
         what, hint = f"nothing to ignore here: {comment.code or 'no finding'}", "remove the comment"
     else:
         what, hint = f"unknown code {comment.code}", did_you_mean(comment.code, nearest(comment.code, rules()))
     alone = sum(other.comment == comment.comment for other in comments) == 1
-    fix = Fix("remove the comment", (Edit(_whole(comment, file), ""),), safe=True) if alone and known else None
+    fix = Fix("remove the comment", (Edit(_whole(comment, file), ""),), safe=True) if alone and right else None
     return Finding(code, rules()[code].severity, file.source, comment.span, what, hint, fix=fix)
 
 

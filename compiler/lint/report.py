@@ -47,7 +47,7 @@ def data(finding: Finding) -> dict[str, Any]:
     span, fix = finding.span, finding.fix
     edits = [{**edit.span._asdict(), "text": edit.text} for edit in fix.edits] if fix else []
     return {
-        "file": finding.source,
+        "file": plain(finding.source),
         "line": span.line,
         "column": span.column,
         "end_line": span.end_line,

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from ..edits import Edit
 from ..errors import Problem
+from ..suggest import did_you_mean
 from .finding import Fix, Severity
 
 if TYPE_CHECKING:
@@ -128,6 +129,16 @@ def _load(stem: str) -> Rule:
         hasattr(module, "repair") or int(code[2:]) in NEAREST,
         getattr(module, "safe", False),
     )
+
+
+def known(code: str) -> bool:
+    """Whether a code, or the beginning of one, is some rule's."""
+    return bool(code) and any(rule.startswith(code) for rule in rules())
+
+
+def unknown_code(code: str) -> str:
+    """What is wrong with a code, or the beginning of one, that no rule has; empty where one has it."""
+    return "" if known(code) else f"no rule has a code {code!r} ({did_you_mean(code, rules())})"
 
 
 @cache

@@ -59,6 +59,15 @@ def test_revisions(repository: Path) -> None:
     assert change["settings"]["mixers.0.type"] == {"old": "SepConv", "new": "attention"}
 
 
+def test_both_endings_of_yaml(repository: Path) -> None:
+    (repository / "specs" / "small.yaml").rename(repository / "specs" / "small.yml")
+    git(repository, "add", ".")
+    git(repository, "commit", "-qm", "three")
+    (repository / "specs" / "small.yml").write_text(SMALL.replace("SepConv", "DW"), encoding="utf-8")
+    [change] = json.loads(run("HEAD..", "--format", "json").stdout)
+    assert change["settings"]["mixers.0.type"] == {"old": "attention", "new": "DW"}
+
+
 def test_three_dots_leave_out_what_the_other_side_did(repository: Path) -> None:
     git(repository, "checkout", "-q", "-b", "side", "HEAD~1")
     (repository / "specs" / "side.yaml").write_text(SMALL.replace("small", "side"), encoding="utf-8")

@@ -34,7 +34,8 @@ def test_check_and_diff_change_nothing(loose: Path) -> None:
 
 
 def test_writes_once(loose: Path) -> None:
-    assert run(str(loose.parent)).exit_code == 0 and loose.read_text(encoding="utf-8") == TIDY
+    (loose.parent / "other.yml").write_text(LOOSE, encoding="utf-8")
+    assert "2 files changed." in run(str(loose.parent)).stderr and loose.read_text(encoding="utf-8") == TIDY
     done = run("--check", str(loose))
     assert done.exit_code == 0 and done.stdout == ""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,35 @@ def test_folders_are_searched(folder: Path) -> None:
     assert places(run(".").stdout) == places(run("sub").stdout) == places(run().stdout) == BOTH
 
 
+def test_a_file_that_cannot_be_read_stops_nothing(folder: Path) -> None:
+    (folder / "gone.yaml").symlink_to("nowhere.yaml")
+    (folder / "again.yaml").symlink_to("again.yaml")
+    (folder / "sub.yaml").mkdir()
+    (folder / "sub" / "worse.yml").write_text(BAD.replace("bad", "worse"), encoding="utf-8")
+    done = run()
+    assert places(done.stdout) == [
+        "again.yaml:1:1: MX001",
+        "gone.yaml:1:1: MX001",
+        *BOTH,
+        *(place.replace("bad.yaml", "worse.yml") for place in BOTH),
+    ]
+    assert "a link to nowhere.yaml, where no file is" in done.stdout
+    assert done.stderr.startswith("5 specs checked")
+
+
+def test_a_file_named_twice_is_checked_once(folder: Path) -> None:
+    done = run(".", "./sub/bad.yaml", str(folder / "sub" / "bad.yaml"))
+    assert places(done.stdout) == BOTH and done.stderr.startswith("2 specs checked")
+
+
+@pytest.mark.parametrize("name", ["concise", "full", "github", "gitlab", "json", "junit", "sarif"])
+def test_a_file_name_that_is_no_utf8(folder: Path, name: str) -> None:
+    (folder / os.fsdecode(b"caf\xe9.yaml")).write_text(GOOD, encoding="utf-8")
+    done = run(".", "--select", "MX502", "--output-format", name)
+    assert done.exit_code == 1 and done.exception.code == 1  # type: ignore[union-attr]
+    assert ("caf%E9.yaml" if name == "sarif" else "caf\\udce9.yaml") in done.stdout.replace("\\\\", "\\")
+
+
 def test_standard_input(folder: Path) -> None:
     assert run("-", stdin=GOOD).exit_code == 0
     done = run("-", stdin=BAD)
@@ -92,13 +122,13 @@ def test_every_format_prints_both_findings(folder: Path, name: str) -> None:
 
 def test_selection(folder: Path) -> None:
     assert run("sub/bad.yaml", "--ignore", "MX101").exit_code == 0
-    assert run("sub/bad.yaml", "--select", "MX2,MX5").exit_code == 0
+    assert run("sub/bad.yaml", "--select", "MX2, MX5").exit_code == 0
     assert places(run("sub/bad.yaml", "--select", "MX1").stdout) == BOTH
     assert run("sub/bad.yaml", "--exit-zero").exit_code == 0
 
 
 def test_wrong_usage(folder: Path) -> None:
-    for arguments in (["--select", "MX9"], ["--output-format", "jsn"], ["--nosuch"]):
+    for arguments in (["--select", "MX9"], ["--select", ""], ["--output-format", "jsn"], ["--nosuch"]):
         assert run("tiny.yaml", *arguments).exit_code == 2
     (folder / "empty").mkdir()
     assert run("empty").exit_code == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -80,12 +81,42 @@ def test_configuration_of_the_nearest_project(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", ["max-params = 'many'", "select = 'MX2'", "selct = []", "ignore = [1]", "per-file-ignores = 3"]
+    "wrong, said",
+    [
+        ("max-params = 'many'", "max-params must be a number such as 30M or 5G, not 'many'"),
+        ("max-macs = -1", "max-macs must be a number such as 30M or 5G, not -1"),
+        ("select = 'MX2'", "select must be a list of words"),
+        ("selct = []", "unknown key 'selct' in tool.mixspec (did you mean select?)"),
+        ("ignore = [1]", "ignore must be a list of words"),
+        ("ignore = ['MX2', 'mx203']", "ignore: no rule has a code 'mx203' (did you mean MX203 "),
+        ("select = ['']", "select: no rule has a code ''"),
+        ("per-file-ignores = 3", "per-file-ignores must be a table of patterns"),
+        ("per-file-ignores = {'a*' = ['MX999']}", "a*: no rule has a code 'MX999'"),
+        ("targets = ['onxx']", "targets: unknown target 'onxx' (did you mean onnx?)"),
+    ],
 )
-def test_wrong_configuration(tmp_path: Path, wrong: str) -> None:
+def test_wrong_configuration(tmp_path: Path, wrong: str, said: str) -> None:
     file = tmp_path / "pyproject.toml"
     file.write_text(f"[tool.mixspec]\n{wrong}\n", encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"pyproject\.toml: "):
+    with pytest.raises(ConfigError, match=re.escape(f"pyproject.toml: {said}")):
+        load(file)
+
+
+@pytest.mark.parametrize(
+    "content, said",
+    [
+        (b"tool = 3", "tool.mixspec must be a table"),
+        (b"[tool]\nmixspec = 3", "tool.mixspec must be a table"),
+        (b"[tool.mixspec", "Expected ']'"),
+        (b"\xff\xfe", "the file is not UTF-8"),
+        (None, "no such file or directory"),
+    ],
+)
+def test_a_configuration_file_that_cannot_be_read(tmp_path: Path, content: bytes | None, said: str) -> None:
+    file = tmp_path / "wrong.toml"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(ConfigError, match=re.escape(f"wrong.toml: {said}")):
         load(file)
 
 

@@ -15,7 +15,12 @@ def render(report: Report) -> str:
 
 def _command(finding: Finding) -> str:
     span = finding.span
-    place: dict[str, object] = {"file": finding.source, "line": span.line, "col": span.column, "endLine": span.end_line}
+    place: dict[str, object] = {
+        "file": plain(finding.source),
+        "line": span.line,
+        "col": span.column,
+        "endLine": span.end_line,
+    }
     if span.end_line == span.line:
         place["endColumn"] = max(span.end_column - 1, span.column)
     fields = ",".join(f"{key}={_property(str(value))}" for key, value in place.items())

@@ -29,7 +29,7 @@ def _entry(finding: Finding, seen: Counter[str]) -> dict[str, Any]:
         "fingerprint": hashlib.sha256(f"{same}:{seen[same]}".encode("utf-8", "replace")).hexdigest(),
         "severity": _LEVELS[finding.severity],
         "location": {
-            "path": finding.source,
+            "path": plain(finding.source),
             "positions": {
                 "begin": {"line": span.line, "column": span.column},
                 "end": {"line": span.end_line, "column": span.end_column},

@@ -48,7 +48,7 @@ def _result(finding: Finding, index: int) -> dict[str, Any]:
 
 
 def _file(finding: Finding) -> dict[str, Any]:
-    return {"artifactLocation": {"uri": quote(finding.source.replace("\\", "/"))}}
+    return {"artifactLocation": {"uri": quote(finding.source.replace("\\", "/"), errors="surrogateescape")}}
 
 
 def _region(span: Span) -> dict[str, int]:
