@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, cast
 
 import torch
@@ -13,6 +17,7 @@ from .family import Family
 from .grid import Grid
 from .init import Init, TorchDefault
 from .layer import Layer, place, walk
+from .modules import another
 from .ops import aggregate, global_conv  # noqa: F401  FlopCounterMode reads the operators' formulas when it is made
 from .parts import Leaf
 from .resolve import Network
@@ -35,7 +40,8 @@ def lower_layer(
     dtype: torch.dtype | None = None,
 ) -> nn.Module:
     """Any layer on its grid as a module with fresh weights, drawn from torch's generator in the order of the tree."""
-    module = _build(layer, at)
+    with _uncollected():
+        module = _build(layer, at)
     assert isinstance(module, nn.Module), f"{type(layer).__name__} is a tensor, not a module"
     if dtype is not None:
         module = module.to(dtype)
@@ -47,9 +53,29 @@ def lower_layer(
     return module
 
 
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the garbage collector, which the dozen containers of each module would call up, to find no garbage."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
 def _build(layer: Layer, at: Grid) -> nn.Module | Tensor:
+    if isinstance(layer, Leaf):
+        return another(_first(layer, at, torch.get_default_dtype()))
     placed = {name: place(part, at) for name, part in layer.parts(at).items()}
     return layer.module(at, {name: _build(part.layer, part.at) for name, part in placed.items()})
+
+
+@lru_cache(maxsize=1024)
+def _first(leaf: Leaf, at: Grid, dtype: torch.dtype) -> nn.Module | Tensor:
+    """What a leaf is made into, for others to be copied from: networks repeat their leaves."""
+    return leaf.module(at, {})
 
 
 @torch.no_grad()

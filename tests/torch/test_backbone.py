@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import pickle
 
 import pytest
@@ -127,6 +128,38 @@ def test_same_seed_same_weights(model: Backbone, text: str) -> None:
     torch.manual_seed(0)
     other = lower(resolve(parse(text)))
     assert all(torch.equal(a, b) for a, b in zip(model.state_dict().values(), other.state_dict().values(), strict=True))
+
+
+def test_modules_of_equal_layers_share_nothing(text: str) -> None:
+    both = [lower(resolve(parse(text)), device="meta") for _ in range(2)]
+    held = [
+        own
+        for model in both
+        for module in model.modules()
+        for own in [module, *(box for box in vars(module).values() if isinstance(box, dict | set | list))]
+    ]
+    tensors = [tensor for model in both for tensor in [*model.parameters(), *model.buffers()]]
+    assert len({id(own) for own in held}) == len(held) and len({id(own) for own in tensors}) == len(tensors)
+    both[0].stem.register_forward_hook(lambda *_: None)
+    assert sum(bool(module._forward_hooks) for model in both for module in model.modules()) == 1
+
+
+def test_a_new_default_dtype_counts(text: str) -> None:
+    spec = resolve(parse(text))
+    lower(spec, device="meta")
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert {weight.dtype for weight in lower(spec, device="meta").parameters()} == {torch.float64}
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def test_the_collector_is_left_as_it_was(text: str) -> None:
+    spec = resolve(parse(text))
+    for switch, on in ((gc.disable, False), (gc.enable, True)):
+        switch()
+        lower(spec, device="meta")
+        assert gc.isenabled() is on
 
 
 def test_formats_and_precisions(model: Backbone, x: torch.Tensor) -> None:
