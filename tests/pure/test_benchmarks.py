@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
+from types import SimpleNamespace
 
 import pytest
 
+from mixspec.benchmarks import _measure
 from mixspec.benchmarks.__main__ import SUBJECTS
 from mixspec.benchmarks._measure import Figure, Result, clock, measure
 from mixspec.benchmarks._report import about, amount, ratio
@@ -37,12 +40,38 @@ def test_speed_is_the_peers_time_over_ours() -> None:
     assert result.met, "and more of it is better"
 
 
-def test_a_short_call_is_repeated_until_it_can_be_timed() -> None:
-    calls: list[int] = []
-    side = clock(lambda: calls.append(len(calls)))
-    seconds = sorted(side() for _ in range(5))[2]
-    assert len(calls) > 500
-    assert 0 < seconds < 1e-3, "a pause of the machine is in few rounds, and the median is of the others"
+class Clocks:
+    """Two clocks that go on only while a call runs, the wall's four times as fast as the processor's."""
+
+    def __init__(self, work: float) -> None:
+        self.work, self.calls = work, 0
+
+    def call(self) -> None:
+        self.calls += 1
+
+    def process_time(self) -> float:
+        return self.calls * self.work
+
+    def perf_counter(self) -> float:
+        return 4 * self.process_time()
+
+
+@pytest.mark.parametrize("work, calls", [(2.0**-20, 4096), (2.0**-8, 1)], ids=["short", "long"])
+@pytest.mark.parametrize("threads", [None, 1, 2], ids="{} threads".format)
+def test_a_call_is_repeated_until_it_can_be_timed(
+    work: float, calls: int, threads: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the processor's clock, by the wall's where several threads of torch work."""
+    clocks = Clocks(work)
+    monkeypatch.setattr(_measure, "time", clocks)
+    torch = threads and SimpleNamespace(get_num_threads=lambda: threads)
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    assert clock(clocks.call)() == (4 if threads == 2 else 1) * work
+    assert clocks.calls == (max(calls // 4, 1) if threads == 2 else calls)
+
+
+def test_the_clock_goes() -> None:
+    assert clock(lambda: None)() > 0
 
 
 def test_every_subject_says_what_it_is_about() -> None:

@@ -32,6 +32,11 @@ REPO = "org/tiny"
 HEAD, STORAGE = ("HEAD", "/resolve/"), ("GET", "/storage/")
 PREUPLOAD, BATCH, UPLOAD = ("POST", "/preupload/"), ("POST", "/objects/batch"), ("PUT", "^/lfs/")
 VERIFY, COMMIT = ("POST", "/lfs/verify"), ("POST", "/commit/")
+PATIENCE = {
+    HEAD: ((constants, "HF_HUB_ETAG_TIMEOUT"), (file_download, "_ETAG_RETRY_TIMEOUT")),
+    STORAGE: ((constants, "HF_HUB_DOWNLOAD_TIMEOUT"),),
+}
+"""Which settings of huggingface_hub say how many seconds a request may take."""
 
 
 @dataclass
@@ -82,13 +87,12 @@ def on(
 
 
 def slow(request: tuple[str, str]) -> Arrange:
-    """No answer, and little patience."""
+    """No answer, and little patience; patience as ever with all other requests."""
 
     def arrange(scene: Scene) -> None:
         scene.hub.faults.append(Fault(*request, scene.hub.hang))
-        scene.patch.setattr(constants, "HF_HUB_ETAG_TIMEOUT", 0.05)
-        scene.patch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.05)
-        scene.patch.setattr(file_download, "_ETAG_RETRY_TIMEOUT", 0.05)
+        for holder, name in PATIENCE[request]:
+            scene.patch.setattr(holder, name, 0.05)
 
     return arrange
 
