@@ -105,9 +105,9 @@ class Ensemble(Family):
         return {"members": Voters(self.voters())}
 
     def module(self, at: Grid, children: Modules) -> nn.Module:
-        from ..backbone import Jury
+        from ..ensemble import Ensemble as Module
 
-        return Jury(self, at, children)
+        return Module(self, at, children)
 
 
 @dataclass(frozen=True, slots=True)

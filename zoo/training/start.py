@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from ...compiler.backbone import Backbone, Jury
+from ...compiler.backbone import Backbone, Lowered
 from ...compiler.errors import SpecError
 from ...compiler.family import Every
 from ...compiler.recipe import Recipe
@@ -56,7 +56,7 @@ def trained(network: Network, recipe: Recipe, seed: int) -> Backbone:
 
 def checkpointed(model: Backbone, every: Every | bool) -> None:
     """Let backward compute blocks, or token mixers, again. Raises SpecError for a network of timm's that cannot."""
-    foreign = not isinstance(model, (Backbone, Jury))
+    foreign = not isinstance(model, Lowered)
     if foreign and every == "mixer":
         raise SpecError.of(UNFIT, "timm's networks have no token mixers to compute again", "grad_checkpointing: block")
     try:
