@@ -18,11 +18,12 @@ Work = Callable[[int], None]
 
 def forked(work: Work, processes: int, said: Path, env: Mapping[str, str] | None = None) -> list[int]:
     """Start the processes as a launcher would; what they say is appended to a file. Returns their ids."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "GLOO_SOCKET_IFNAME": "lo", **(env or {})}
-    return [_child(work, processes, rank, said, where) for rank in range(processes)]
+    with socket.socket() as kept:  # by the processes too, to their end: nobody else is given this port
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # the first of them may listen there all the same
+        kept.bind(("127.0.0.1", 0))
+        port = str(kept.getsockname()[1])
+        where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "GLOO_SOCKET_IFNAME": "lo", **(env or {})}
+        return [_child(work, processes, rank, said, where) for rank in range(processes)]
 
 
 def _child(work: Work, processes: int, rank: int, said: Path, where: Mapping[str, str]) -> int:

@@ -198,7 +198,7 @@ def test_processes_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_two_processes_answer_as_one(trained: Trained, tmp_path: Path) -> None:
     """`mixspec eval` under `torchrun`, on two processes of this machine, a part file included."""
     alone = json.loads(run(app, ["eval", str(trained.best), "--json"]).stdout)
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "29641"]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone"]
     mixspec = ["--no-python", str(Path(sys.executable).with_name("mixspec"))]
     command = [*launch, *mixspec, "eval", str(trained.best), "--json", "--resume", str(tmp_path / "part")]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
