@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, NoReturn, TypeAlias
+from typing import Any, NamedTuple, NoReturn
 
 import yaml
 
 from .errors import Path, Problem, Span, SpecError
-from .scalars import NEWLINE, UNSAFE, NumberTooLarge, describe, resolve
+from .marks import Event, anchor_width, scalar_span, span_of, tag_token
+from .scalars import UNSAFE, NumberTooLarge, describe, resolve
 from .syntax import START, explain
 
 MAX_DEPTH = 50
 MAX_VALUES = 10_000
 
-Event: TypeAlias = Any
-"""PyYAML types an event's marks and text as optional; from a parser they are always set."""
-
 _PARSER: Callable[[str], Any] = yaml.cyaml.CParser if yaml.__with_libyaml__ else yaml.SafeLoader  # type: ignore[attr-defined]
-_ANCHOR = re.compile(r"&[^\s,\[\]{}]+[ \t]+(?=[^\s#])")
-_TAG = re.compile(r"(?:&\S+\s+)?(!\S*)")
 
 
 class Content(NamedTuple):
@@ -117,10 +112,10 @@ class Builder:
         self.documents += 1
         if self.documents > 1:
             hint = "a file holds one document; put the rest in a file of its own"
-            self.stop("MX008", "a second document starts here", hint, _span(event))
+            self.stop("MX008", "a second document starts here", hint, span_of(event))
 
     def scalar(self, event: Event) -> None:
-        span, skip = self.scalar_span(event)
+        span, skip = scalar_span(event, self.text, self.last)
         self.last = span
         if skip is None:
             self.check_escapes(event.value, span)
@@ -179,7 +174,7 @@ class Builder:
         self.note("MX003", f"key {_short(text)} given twice, {lines}", "keep one of them", span, path)
 
     def alias(self, event: Event) -> None:
-        span = self.last = _span(event)
+        span = self.last = span_of(event)
         if event.anchor not in self.anchors:
             hint = "text that starts with * needs quotes"
             self.stop("MX002", f"alias *{event.anchor} has no anchor above", hint, span)
@@ -222,7 +217,7 @@ class Builder:
         self.open(event, [])
 
     def open(self, event: Event, value: Any) -> None:
-        span, is_key = _span(event), self.wants_key()
+        span, is_key = span_of(event), self.wants_key()
         path = (*self.stack[-1].path, "?") if is_key else self.here()
         if is_key:
             self.refuse_key(span)
@@ -232,14 +227,14 @@ class Builder:
         self.check_depth(path, span)
         if event.anchor:
             self.anchors[event.anchor] = path, value, None
-        start = span.line, span.column + self.anchor_width(event)
+        start = span.line, span.column + anchor_width(event, self.text)
         self.stack.append(_Frame(path, value, start, isinstance(value, dict), is_key))
 
     def close(self, event: Event) -> None:
         frame = self.stack.pop()
         if event.end_mark.index > event.start_mark.index:
             # Only a bracket has an end of its own; a block ends where its last value does.
-            self.last = _span(event)
+            self.last = span_of(event)
         self.spans[frame.path] = Span(*frame.start, self.last.end_line, self.last.end_column)
         if frame.is_key:
             self.stack[-1].key = "?"
@@ -285,61 +280,9 @@ class Builder:
         self.note("MX009", "a mapping or list as a key", hint, span)
 
     def refuse_tag(self, event: Event, where: Path) -> None:
-        tag, span = self.tag_token(event)
+        tag, span = tag_token(event, self.text)
         self.note("MX004", f"tag {_short(tag)}", "remove it; text that starts with ! needs quotes", span, where)
-
-    def tag_token(self, event: Event) -> tuple[str, Span]:
-        mark = event.start_mark
-        found = _TAG.match(self.text, mark.index)
-        if not found:
-            # A comment stands between anchor and tag.
-            return event.tag, Span(mark.line + 1, mark.column + 1, mark.line + 1, mark.column + 2)
-        line, column = _after(mark, self.text[mark.index : found.start(1)])
-        return found[1], Span(line, column, line, column + len(found[1]))
-
-    # Marks
-
-    def anchor_width(self, event: Event) -> int:
-        """Characters of ``&name`` before the value, where both stand on one line."""
-        found = _ANCHOR.match(self.text, event.start_mark.index) if event.anchor else None
-        return found.end() - found.start() if found else 0
-
-    def scalar_span(self, event: Event) -> tuple[Span, int | None]:
-        """The span, and how far into it the value's text starts; none where the text is folded or escaped."""
-        start, end = event.start_mark, event.end_mark
-        line, column, end_column = start.line + 1, start.column + 1, end.column + 1
-        if event.anchor:
-            column += self.anchor_width(event)
-        if line != end.line + 1:
-            return Span(line, column, *self.multiline_end(event)), None
-        if column == 1 and start.index >= len(self.text):
-            # libyaml puts an empty value at the end of the stream on a line after the last.
-            line, column = self.last.end_line, self.last.end_column
-            return Span(line, column, line, column), 0
-        quotes = end_column - column - len(event.value)
-        exact = quotes == (2 if event.style else 0) and not event.tag
-        return Span(line, column, line, end_column), quotes // 2 if exact else None
-
-    def multiline_end(self, event: Event) -> tuple[int, int]:
-        """A block scalar's mark lies on the next value, past blank lines and comments."""
-        start, end = event.start_mark, event.end_mark
-        if event.style not in ("|", ">"):
-            return end.line + 1, end.column + 1
-        return _after(start, self.text[start.index : end.index].rstrip())
-
-
-def _after(mark: Any, passed: str) -> tuple[int, int]:
-    """Line and column where ``passed`` ends when it starts at the mark."""
-    ends = [match.end() for match in NEWLINE.finditer(passed)]
-    if not ends:
-        return mark.line + 1, mark.column + 1 + len(passed)
-    return mark.line + 1 + len(ends), len(passed) - ends[-1] + 1
 
 
 def _short(text: str) -> str:
     return repr(text if len(text) <= 40 else f"{text[:37]}...")
-
-
-def _span(event: Event) -> Span:
-    start, end = event.start_mark, event.end_mark
-    return Span(start.line + 1, start.column + 1, end.line + 1, end.column + 1)

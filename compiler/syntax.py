@@ -7,6 +7,7 @@ import re
 import yaml
 
 from .errors import Span
+from .marks import one_character
 from .scalars import NEWLINE
 
 START = Span(1, 1, 1, 1)
@@ -53,8 +54,7 @@ def explain(error: yaml.MarkedYAMLError, text: str) -> tuple[str, str, str, Span
     if needle.startswith("',' or") and opening:
         mark = error.problem_mark
         if mark and (mark.line != opening.line or mark.index >= len(text)):
-            bracket = Span(opening.line + 1, opening.column + 1, opening.line + 1, opening.column + 2)
-            return "MX002", "a bracket that is never closed", f"close it with {needle[-2]}", bracket
+            return "MX002", "a bracket that is never closed", f"close it with {needle[-2]}", one_character(opening)
         what += f" to close the bracket of {opening.line + 1}:{opening.column + 1}"
     return "MX004" if needle == "tag" else "MX002", what, hint, span
 
@@ -78,7 +78,7 @@ def _error_span(error: yaml.MarkedYAMLError, at_opening: bool, text: str) -> Spa
     if mark is None:
         return START
     if mark.index < len(text):
-        return Span(mark.line + 1, mark.column + 1, mark.line + 1, mark.column + 2)
+        return one_character(mark)
     # libyaml puts the end of the stream on a line after the last, even when no line end follows.
     lines = NEWLINE.split(text)
     return Span(len(lines), len(lines[-1]) + 1, len(lines), len(lines[-1]) + 1)
