@@ -23,11 +23,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from mixspec.compiler import counters, family, fmt, layer, notation, verify
+from mixspec.compiler import counters, family, fmt, layer, verify
 from mixspec.compiler.cost import cost
 from mixspec.compiler.lint import strides
 from mixspec.compiler.lint.config import Config
 from mixspec.compiler.lint.engine import lint
+from mixspec.compiler.notation import grammar
 
 SPECS = Path(__file__).parents[1] / "specs"
 LIMITS = Config(budget={"max_params": 10**12, "max_macs": 10**15})
@@ -94,7 +95,7 @@ def anew(count: int = 300) -> float:
 def memories() -> Iterator[Any]:
     """What the compiler remembers of layers and networks."""
     yield cost
-    for module in (counters, family, fmt, layer, notation, strides, verify):
+    for module in (counters, family, fmt, grammar, layer, strides, verify):
         yield from (value for value in vars(module).values() if hasattr(value, "cache_clear"))
 
 
