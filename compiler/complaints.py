@@ -12,6 +12,7 @@ from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from .errors import Path
@@ -20,7 +21,11 @@ from .suggest import did_you_mean, nearest
 UNKNOWN_KEY, WRONG_VALUE, MISSING_KEY, UNKNOWN_NAME, NOTATION = "MX101", "MX102", "MX103", "MX104", "MX105"
 COVERAGE, VALUES, WRONG_TYPE = "MX106", "MX107", "MX109"
 
-_NUMBER = re.compile(r"\s*(-?\d{1,18})(\.\d+)?(e-?\d+)?")
+_NUMBER = re.compile(r"\s*(-?\d{1,18}+)(\.\d+)?(e-?\d+)?(?!\s*x\s*(?!\1\b)\d)")
+"""A number in front of whatever follows it, but for the first of two different sides (`7x5`)."""
+
+_THOUSANDS = re.compile(r"(?<=\d)[,_](?=\d{3}(?!\d))")
+_WORDS = re.compile(r"[(]?\s*(\w+(?:\s*,\s*\w+)*)\s*,?\s*[)]?")
 
 _TYPES = {
     "int_type": "a whole number",
@@ -85,22 +90,40 @@ def _is_model(part: Any) -> bool:
     return isinstance(part, type) and issubclass(part, BaseModel)
 
 
+def _holds_models(cls: type[BaseModel], name: str) -> bool:
+    """Whether a field is a list of mappings with keys of their own."""
+    field = _fields(cls).get(name)
+    return field is not None and any(map(_is_model, _members(field.annotation)))
+
+
+def _fields(cls: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The fields under both of their names."""
+    return {key: field for name, field in cls.model_fields.items() for key in (name, field.alias) if key}
+
+
 def _one_branch(details: list[ErrorDetails], cls: type[BaseModel]) -> list[tuple[Path, ErrorDetails]]:
     """The findings with their paths; of a field that takes several types, only those of the type that was meant."""
     found: dict[tuple[Path, int], ErrorDetails] = {}  # by path, and by character where a text has several
-    fields = {key: field for name, field in cls.model_fields.items() for key in (name, field.alias) if key}
     for detail in details:
         if detail["type"] == "default_factory_not_called":  # it follows from another finding
             continue
         path = detail["loc"]
-        field = fields.get(path[0]) if path and isinstance(path[0], str) else None
-        if len(path) > 1 and field is not None and _is_union(field.annotation):
-            path = (path[0], *path[2:])
-            if _is_type_error(detail) and any(known[0] == path[0] for known, _ in found):
+        if steps := _union_at(cls, path):
+            path, field = (*path[:steps], *path[steps + 1 :]), path[:steps]
+            if _is_type_error(detail) and any(known[:steps] == field for known, _ in found):
                 continue
-            found = {key: other for key, other in found.items() if key[0][0] != path[0] or not _is_type_error(other)}
+            found = {key: one for key, one in found.items() if key[0][:steps] != field or not _is_type_error(one)}
         found[path, detail.get("ctx", {}).get("offset", -1)] = detail
     return [(path, detail) for (path, _), detail in found.items()]
+
+
+def _union_at(cls: type[BaseModel], path: Path) -> int:
+    """How many steps lead to a field of several types, behind which pydantic names one of them; 0 for no such field."""
+    for steps, step in enumerate(path[:-1], 1):
+        field = _fields(owner(cls, path[:steps])).get(step) if isinstance(step, str) else None
+        if field is not None and _is_union(field.annotation):
+            return steps
+    return 0
 
 
 def _is_union(annotation: Any) -> bool:
@@ -148,7 +171,12 @@ def _complaint(detail: ErrorDetails, cls: type[BaseModel]) -> PydanticCustomErro
         return wrong(MISSING_KEY, f"{name} is missing", _describe(cls, name))
     if kind in _TYPES:
         what = f"{name} must be {_TYPES[kind]}, not {given}"
-        return wrong(WRONG_TYPE, what, _describe(cls, name), nearest=_retyped(kind, detail["input"]))
+        hint, better = _describe(cls, name), _retyped(kind, detail["input"])
+        if kind == "tuple_type" and _holds_models(cls, name):
+            hint, better = f"begin every item with `- `: {hint}", []
+        return wrong(WRONG_TYPE, what, hint, nearest=better)
+    if kind in ("too_long", "too_short"):
+        return wrong(WRONG_VALUE, f"{name} cannot be {given}", _describe(cls, name))
     if kind in ("literal_error", "enum"):
         expected = str(context.get("expected", ""))
         choices = [word.strip(" '") for part in expected.split(",") for word in part.split(" or ") if word.strip(" '")]
@@ -176,7 +204,10 @@ def _retyped(kind: str, value: object) -> list[str]:
         word = str(value).lower()
         meant = {"true": ("yes", "on", "1", "true"), "false": ("no", "off", "0", "false")}
         return [known for known, words in meant.items() if word in words]
-    number = _NUMBER.match(str(value)) if kind in ("int_type", "int_from_float", "float_type") else None
+    if kind == "tuple_type" and isinstance(value, str) and (words := _WORDS.fullmatch(value)):
+        return [f"[{', '.join(word.strip() for word in words[1].split(','))}]"]
+    text = _THOUSANDS.sub("", str(value))
+    number = _NUMBER.match(text) if kind in ("int_type", "int_from_float", "float_type") else None
     if number and not isinstance(value, bool):
         return [number[0].strip() if kind == "float_type" else number[1]]
     return []

@@ -113,7 +113,7 @@ def _problem(
     path: Path = finding["loc"]
     hint, better = said["hint"], tuple(said.get("nearest", ()))
     if said["code"] == UNKNOWN_KEY and len(path) == 1:
-        known = {*known_keys(About), *(known_keys(cls) if cls else ())}
+        known = {*known_keys(About), *(known_keys(cls) if cls else ())} - {*data}
         hint, better = did_you_mean(str(path[0]), known), tuple(nearest(str(path[0]), sorted(known)))
     if said["code"] == MISSING_KEY:
         return Problem(said["code"], said["what"], hint, path, _opening(doc, path[:-1]), doc.source)
@@ -136,7 +136,7 @@ def stage_count(data: Mapping[str, Any], cls: type[Family] | None) -> int:
     fields = {name for name, field in cls.model_fields.items() if field.alias is None} if cls else set()
     kept = {key: value for key, value in data.items() if key in ("size", "depth", "variant") and key in fields}
     try:
-        return len(cls.model_validate({**kept, "mixers": "identity"}).depths) if cls and "mixers" in fields else 4
+        return len(cls.model_validate({**kept, "mixers": "identity"}).depths) or 4 if cls and "mixers" in fields else 4
     except ValidationError:
         return 4
 

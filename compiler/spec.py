@@ -57,5 +57,5 @@ class About(BaseModel):
     image: Side | tuple[Side, Side] = Field(224, description="input size in pixels: a side, or [height, width]")
     published: tuple[Published, ...] = Field((), description="what papers print for this network")
     recipe: str | None = Field(None, description="the training recipe that goes with it")
-    budget: Budget | None = Field(None, description="limits that the network must keep")
+    budget: Budget | None = Field(None, description="limits that the network must keep: `{max_params: 30M}`")
     targets: tuple[Target, ...] = Field((), description="what the network must be fit for")

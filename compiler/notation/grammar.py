@@ -220,8 +220,9 @@ class _Reader:
             place = self.tokens[start].start
             extent = place, sum(self.tokens[self.index - 1].extent) - place
             hint = "stages count from 1, the smaller number first"
-            better = (f"{last}-{first}",) if int(last) else (f"1-{last}",) if int(last) > 1 else ()
-            raise NotationError(f"{first}-{last} is not a range of stages", extent, hint, nearest=better)
+            low, high = sorted((int(first), int(last)))
+            better = f"{low}-{high}" if low else f"1-{high + 1}" if high else "1"
+            raise NotationError(f"{first}-{last} is not a range of stages", extent, hint, nearest=(better,))
         return range(int(first), int(last) + 1)
 
 

@@ -217,6 +217,12 @@ def test_targets_that_a_mixer_cannot_serve_are_found_at_their_stage(monkeypatch:
     assert text.split("\n")[3][found.span.column - 1 : found.span.end_column - 1] == "branching"
 
 
+def test_an_unknown_size_says_nothing_of_stages() -> None:
+    text = "name: small\nfamily: swin\nsize: tiny\nmixers: windw in stages 1-2, window in stages 3-4\n"
+    found = [(one.code, *one.span[:2]) for one in lint(text, "small.yaml") if one.severity == "error"]
+    assert found == [("MX104", 3, 7), ("MX104", 4, 9)]
+
+
 def test_negative_widths_are_one_mistake() -> None:
     text = "name: small\nfamily: metaformer\ndepths: [2, 2, 6, 2]\ndims: [64, 128, -320, 512]\nmixers: SepConv\n"
     assert codes(text) == {"MX102"}

@@ -103,7 +103,19 @@ def test_mistakes_and_their_places(text: str, what: str, where: str) -> None:
     assert caught.value.hint or "too early" in what
 
 
-@pytest.mark.parametrize("text", ["A in stages 1-2, B in stages 2-4", "A in stages 1-3", "A k=(1,2)", "A in stagse 1"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A in stages 1-2, B in stages 2-4",
+        "A in stages 1-3",
+        "A k=(1,2)",
+        "A in stagse 1",
+        "A in stages 2-1, B",
+        "A in stages 0-2, B",
+        "A in stage 0, B",
+        "A in stages 3-0, B",
+    ],
+)
 def test_what_could_stand_instead_is_notation(text: str) -> None:
     with pytest.raises(NotationError) as caught:
         stages(text)

@@ -71,6 +71,18 @@ ONE = [  # text, code, line:column, part of what is said, part of the hint
     (HEAD + "mixers:\n  1-2: SepConv\n  3-4: {type: attention, Chx: 3}\n", "MX101", "6:26", "unknown key 'Chx'", "Ch"),
     (HEAD + "mixers: SepConv\nimage: 4\n", "MX102", "5:8", "must be greater than or equal to 8, not 4", "pixels"),
     (HEAD + "mixers: SepConv\nimage: [224]\n", "MX102", "5:8", "image cannot be [224]", "[height, width]"),
+    (
+        HEAD + "mixers: SepConv\nimage: [3, 224, 224]\n",
+        "MX102",
+        "5:8",
+        "image cannot be [3, 224, 224]",
+        "[height, width]",
+    ),
+    (HEAD + "mixers: SepConv\nimg_size: 384\n", "MX101", "5:1", "unknown key 'img_size'", "did you mean image?"),
+    (HEAD + "mixers: SepConv\nbudget: {max_params: 3e7}\n", "MX109", "5:22", "max_params must be a whole", "`30M`"),
+    (HEAD + "mixers: SepConv\nbudget: {max_params: -3}\n", "MX102", "5:22", "greater than or equal to 0, not -3", ""),
+    (HEAD + "mixers: SepConv\nbudget: 30M\n", "MX109", "5:9", "budget must be a mapping", "{max_params: 30M}"),
+    (HEAD + "mixers: SepConv\npublished:\n  source: x\n", "MX109", "6:3", "published must be a list", "`- `"),
     (HEAD + "mixers: SepConv\nimage: big\n", "MX109", "5:8", "image must be", "[height, width]"),
     (HEAD + "mixers: SepConv\nmlp: MPL\n", "MX104", "5:6", "unknown mlp 'MPL'", "MLP"),
     (HEAD + "mixers: SepConv\nmlp: MLP act=gel\n", "MX104", "5:14", "act cannot be 'gel'", "gelu"),
@@ -118,6 +130,25 @@ def test_a_single_mistake(text: str, code: str, place: str, what: str, hint: str
     assert what in problem.what and hint in problem.hint
     line = text.split("\n")[problem.span.line - 1]
     assert problem.span.end_line > problem.span.line or problem.span.end_column <= len(line) + 1
+
+
+@pytest.mark.parametrize(
+    "key, value, better",
+    [
+        ("classes", "1,000", "1000"),
+        ("classes", "1_000_000", "1000000"),
+        ("classes", "10,00", "10"),
+        ("image", "224x224", "224"),
+        ("image", "224x192", None),
+        ("targets", "onnx", "[onnx]"),
+        ("res_scale", "(true, true, false,)", "[true, true, false]"),
+        ("res_scale", "first and last", None),
+        ("published", "none", None),
+    ],
+)
+def test_what_was_meant_by_a_value_of_another_type(key: str, value: str, better: str | None) -> None:
+    (problem,) = complaints(HEAD + f"mixers: SepConv\n{key}: {value}\n")
+    assert problem.code == "MX109" and problem.nearest == ((better,) if better else ())
 
 
 def test_all_complaints_of_a_file_in_the_order_of_the_text() -> None:
