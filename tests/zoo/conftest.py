@@ -1,4 +1,4 @@
-"""A network and a data set small enough to train in a second."""
+"""A network and a data set small enough to train in a second, and a Hub to pull from and push to."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,8 +8,13 @@ import pytest
 from mixspec.compiler.parse import parse
 from mixspec.compiler.recipe import Recipe
 from mixspec.compiler.resolve import Network, resolve
+from mixspec.zoo.load import fresh
 from mixspec.zoo.training.data import Data, Split, digits
 from mixspec.zoo.training.loop import Trained, train
+from mixspec.zoo.weights import save
+
+from .loopback.client import client
+from .loopback.server import Hub
 
 TINY = """\
 name: tiny
@@ -49,3 +54,33 @@ def recipe() -> Recipe:
 def trained(tiny: Network, recipe: Recipe, data: Data, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
     folder: Path = tmp_path_factory.mktemp("run")
     yield train(tiny, recipe, data, folder, seed=3)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Hub]:
+    hub = Hub()
+    yield hub
+    hub.close()
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def hub(server: Hub, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """Nothing on it yet, and huggingface_hub asks it and no other."""
+    server.reset()
+    with client(server, cache, patch=monkeypatch):
+        yield server
+
+
+@pytest.fixture(scope="session")
+def weights(tiny: Network, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of the tiny network, with figures as a training leaves them."""
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    data = {"name": "digits", "classes": [str(digit) for digit in range(10)], "mean": [0.3], "std": [0.4]}
+    metrics = {"val_top1": 51.5, "test_top1": 50.25, "epoch": 2, "data": "digits"}
+    save(fresh(tiny, 1), path, metrics=metrics, recipe={"epochs": 2}, data=data)
+    return path

@@ -4,59 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from huggingface_hub import constants
-from typer.testing import CliRunner
 
 import mixspec
-from mixspec.cli import app
 from mixspec.compiler.resolve import Network
 from mixspec.zoo.hub import Address, is_remote, local, pull
 from mixspec.zoo.huberrors import HubError
 from mixspec.zoo.load import fresh
 from mixspec.zoo.weights import save
 
-from .hub_client import client, files
-from .hub_server import SIGNATURE, TOKEN, Hub
+from .loopback.client import files
+from .loopback.server import Hub
+from .loopback.values import SIGNATURE, TOKEN
 
 REPO = "org/tiny"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Hub]:
-    hub = Hub()
-    yield hub
-    hub.close()
-
-
-@pytest.fixture
-def cache(tmp_path: Path) -> Path:
-    return tmp_path / "cache"
-
-
-@pytest.fixture
-def hub(server: Hub, cache: Path) -> Iterator[Hub]:
-    server.reset()
-    with client(server, cache):
-        yield server
-
-
-@pytest.fixture(scope="module")
-def weights(tiny: Network, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    data = {"name": "digits", "classes": [str(digit) for digit in range(10)], "mean": [0.3], "std": [0.4]}
-    save(fresh(tiny, 1), path, metrics={"val_top1": 51.5, "epoch": 2}, recipe={"epochs": 2}, data=data)
-    return path
-
-
-def run(*words: object) -> tuple[int, str]:
-    done = CliRunner().invoke(app, [*map(str, words)])
-    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
-    return done.exit_code, done.output
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,15 +11,10 @@ from mixspec.zoo.load import fresh
 from mixspec.zoo.publish import Package
 from mixspec.zoo.weights import save
 
-from .hub_faults import PAGE, PULLS, PUSHES, Case, Outcome, pulled, pushed, row, table
-from .hub_server import SIGNATURE, Hub
-
-
-@pytest.fixture(scope="module")
-def hub() -> Iterator[Hub]:
-    hub = Hub()
-    yield hub
-    hub.close()
+from .loopback.faults import PULLS, PUSHES, Case
+from .loopback.server import Hub
+from .loopback.trials import PAGE, Outcome, pulled, pushed, row, table
+from .loopback.values import SIGNATURE
 
 
 @pytest.fixture(scope="module")
@@ -38,31 +32,31 @@ def judged(side: str, case: Case, outcome: Outcome, log: str) -> None:
     assert len(outcome.message.splitlines()) <= 1
     assert outcome.left == ()
     assert outcome.again
-    assert row(side, case, outcome) in PAGE.read_text("utf-8").splitlines(), "run `python -m tests.zoo.hub_faults`"
+    assert row(side, case, outcome) in PAGE.read_text("utf-8").splitlines(), "run `python -m tests.zoo.loopback.trials`"
     for secret in (case.token, SIGNATURE):
         assert not secret or secret not in outcome.message + log
 
 
 @pytest.mark.parametrize("case", PULLS, ids=lambda case: case.name)
 def test_pull(
-    case: Case, hub: Hub, files: tuple[Path, Package], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    case: Case, server: Hub, files: tuple[Path, Package], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    outcome = pulled(case, hub, tmp_path, files[0])
+    outcome = pulled(case, server, tmp_path, files[0])
     judged("pull", case, outcome, "".join(capfd.readouterr()))
 
 
 @pytest.mark.parametrize("case", PUSHES, ids=lambda case: case.name)
 def test_push(
-    case: Case, hub: Hub, files: tuple[Path, Package], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    case: Case, server: Hub, files: tuple[Path, Package], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    outcome = pushed(case, hub, tmp_path, *files)
+    outcome = pushed(case, server, tmp_path, *files)
     judged("push", case, outcome, "".join(capfd.readouterr()))
 
 
-def test_a_resumed_download_asks_for_the_rest(hub: Hub, files: tuple[Path, Package], tmp_path: Path) -> None:
+def test_a_resumed_download_asks_for_the_rest(server: Hub, files: tuple[Path, Package], tmp_path: Path) -> None:
     case = next(case for case in PULLS if "three times" in case.name)
-    assert pulled(case, hub, tmp_path, files[0]).again
-    ranges = [seen.headers.get("range") for seen in hub.requests if seen.path.startswith("/storage")]
+    assert pulled(case, server, tmp_path, files[0]).again
+    ranges = [seen.headers.get("range") for seen in server.requests if seen.path.startswith("/storage")]
     assert ranges[:4] == [None, "bytes=4000-", "bytes=8000-", "bytes=12000-"]
 
 

@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,34 +26,11 @@ from mixspec.zoo.load import fresh, network
 from mixspec.zoo.publish import Package, push
 from mixspec.zoo.weights import WeightsError, header, save
 
-from .hub_client import client
-from .hub_server import PART_SIZE, READ_TOKEN, TOKEN, Hub
+from .loopback.server import Hub
+from .loopback.values import PART_SIZE, READ_TOKEN, TOKEN
 
 REPO = "org/tiny"
 FILES = [".eval_results/digits.yaml", "LICENSE", "README.md", "config.json", "model.safetensors", "spec.yaml"]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Hub]:
-    hub = Hub()
-    yield hub
-    hub.close()
-
-
-@pytest.fixture
-def hub(server: Hub, tmp_path: Path) -> Iterator[Hub]:
-    server.reset()
-    with client(server, tmp_path / "cache"):
-        yield server
-
-
-@pytest.fixture(scope="module")
-def weights(tiny: Network, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    data = {"name": "digits", "classes": [str(digit) for digit in range(10)], "mean": [0.3], "std": [0.4]}
-    metrics = {"val_top1": 51.5, "test_top1": 50.25, "epoch": 2, "data": "digits"}
-    save(fresh(tiny, 1), path, metrics=metrics, recipe={"epochs": 2}, data=data)
-    return path
 
 
 def run(*words: object) -> tuple[int, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,25 +17,14 @@ from mixspec.zoo.load import fresh
 from mixspec.zoo.lock import Lock, read
 from mixspec.zoo.weights import save
 
-from .hub_client import client
-from .hub_server import Hub
+from .loopback.server import Hub
 
 URL = "hf://org/tiny"
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Hub]:
-    hub = Hub()
-    yield hub
-    hub.close()
-
-
-@pytest.fixture
-def hub(server: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    server.reset()
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with client(server, tmp_path / "cache"):
-        yield server
 
 
 def content(tiny: Network, seed: int, folder: Path) -> bytes:

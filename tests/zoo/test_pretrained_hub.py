@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,27 +20,18 @@ from mixspec.zoo.load import build, fresh
 from mixspec.zoo.ports import layout
 from mixspec.zoo.weights import load
 
-from .hub_client import client
-from .hub_server import Hub
+from .loopback.server import Hub
 
 DEIT = "timm/deit_tiny_patch16_224.fb_in1k"
 HYENA = "Spravil/hpx_former_s18.westai_in1k"
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Hub]:
-    hub = Hub()
-    yield hub
-    hub.close()
-
-
 @pytest.fixture
-def hub(server: Hub, tmp_path: Path) -> Iterator[Hub]:
-    server.reset()
-    with client(server, tmp_path / "cache") as patch:
-        patch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 1 << 22)
-        patch.setattr(constants, "HF_ASSETS_CACHE", str(tmp_path / "assets"))
-        yield server
+def hub(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
+    """With weights of some size, and what is made of them."""
+    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 1 << 22)
+    monkeypatch.setattr(constants, "HF_ASSETS_CACHE", str(tmp_path / "assets"))
+    return hub
 
 
 @pytest.fixture(scope="module")
