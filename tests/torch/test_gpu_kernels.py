@@ -139,18 +139,18 @@ COMPILED = """
 import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from mixspec.compiler.ops.gpu import aggregate, global_conv
+from mixspec.compiler.ops.gpu import aggregate, aggregate_kernels, global_conv
 
 POINTERS = {"x", "y", "dx", "dy", "source", "bank", "position", "alpha", "dalpha", "dbank", "dposition", "dmap",
             "filters", "dfilters"}
 TILE = dict(G=7, S=1, P=aggregate.PIXELS, T=16, C=16)
 KERNELS = [
-    (aggregate._forward, dict(TILE, MADE=True, BIAS=True, BASE=16)),
-    (aggregate._forward, dict(TILE, MADE=False, BIAS=False, BASE=16)),
-    (aggregate._input_gradient, dict(TILE, MADE=True, BIAS=True)),
-    (aggregate._map_gradient, TILE),
-    (aggregate._share_gradient, dict(TILE, BASE=16)),
-    (aggregate._bank_gradient, dict(TILE, BASE=16)),
+    (aggregate_kernels.forward, dict(TILE, MADE=True, BIAS=True, BASE=16)),
+    (aggregate_kernels.forward, dict(TILE, MADE=False, BIAS=False, BASE=16)),
+    (aggregate_kernels.input_gradient, dict(TILE, MADE=True, BIAS=True)),
+    (aggregate_kernels.map_gradient, TILE),
+    (aggregate_kernels.share_gradient, dict(TILE, BASE=16)),
+    (aggregate_kernels.bank_gradient, dict(TILE, BASE=16)),
     (global_conv._convolve, dict(SIGN=1, N=64, W=32)),
     (global_conv._filter_gradient, dict(N=64, W=32)),
 ]
