@@ -37,6 +37,13 @@ def locate(
     return doc.locate_key(here) if key else doc.locate(here)
 
 
+def text_at(doc: Document, path: Path) -> tuple[str, Span] | None:
+    """The text that a path leads to or into, and its place without quotes; None where there is none."""
+    here, _, _ = _descend(doc, path, {})
+    value = _value(doc, here)
+    return (value, doc.token(here, 0, len(value))) if isinstance(value, str) else None
+
+
 def _value(doc: Document, path: Path) -> Any:
     value: Any = doc.data
     for step in path:

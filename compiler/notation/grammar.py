@@ -146,6 +146,8 @@ class _Reader:
         if not _WORD.fullmatch(self.peek()):
             stray = ("",) if not self.peek() and self.index else ()  # a comma with nothing behind it
             raise self.wrong("an operator's name is expected here", "for example `DW k=7`", stray)
+        if self.peek(1) == "=":
+            raise self.wrong("an operator's name is expected here, not a parameter", "NAME KEY=VALUE KEY=VALUE")
         name = self.take()
         params: list[Param] = []
         while self.peek(1) == "=":
@@ -179,9 +181,14 @@ class _Reader:
         if self.peek() == "-" and _FLOAT.fullmatch(self.peek(1)):
             sign, number = self.take(), self.take()
             return _Token(sign.text + number.text, sign.start)
-        if self.peek() in ("", *"=,()–-") or (self.peek() == "in" and self.peek(1) in ("stage", "stages")):
+        if self.peek() in ("", *"=,()–-") or self._starts_anew():
             raise self.wrong("a value is expected here", "KEY=VALUE without spaces, as in b=128")
         return self.take()
+
+    def _starts_anew(self) -> bool:
+        """Whether the next words begin another parameter, or name stages."""
+        stages = self.peek() == "in" and self.peek(1) in ("stage", "stages")
+        return stages or (self.peek(1) == "=" and _WORD.fullmatch(self.peek()) is not None)
 
     def stages(self) -> tuple[int, ...]:
         if self.peek() not in ("stage", "stages"):

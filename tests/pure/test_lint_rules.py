@@ -16,6 +16,8 @@ from mixspec.compiler.lint.portability import obstacle
 from mixspec.compiler.lint.rule import FAMILIES, Rule, rules
 from mixspec.compiler.mixers import registry as mixers
 from mixspec.compiler.mixers.identity import IdentityMixer
+from mixspec.compiler.parse import parse
+from mixspec.compiler.resolve import resolve
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -221,6 +223,44 @@ def test_an_unknown_size_says_nothing_of_stages() -> None:
     text = "name: small\nfamily: swin\nsize: tiny\nmixers: windw in stages 1-2, window in stages 3-4\n"
     found = [(one.code, *one.span[:2]) for one in lint(text, "small.yaml") if one.severity == "error"]
     assert found == [("MX104", 3, 7), ("MX104", 4, 9)]
+
+
+@pytest.mark.parametrize(
+    "said, meant",
+    [
+        ("CADA(b=8, ca=3, agg=7, Ch=16)", "CADA b=8 ca=3 agg=7 Ch=16"),
+        ("CADA b=8, ca=3; agg=7", "CADA b=8 ca=3 agg=7"),
+        ("CADA b=8, ca=3, agg=7", "CADA b=8 ca=3 agg=7"),
+        ("CADA (b=(8,16,32,64), ca=3)", "CADA b=(8,16,32,64) ca=3"),
+        ("CADA b=[8,16,32,64] ca=3", "CADA b=(8,16,32,64) ca=3"),
+        ("CADA b:8 ca:3", "CADA b=8 ca=3"),
+        ("'CADA b: 8, ca: 3'", "CADA b=8 ca=3"),
+        ("SepConv 7x7", "SepConv k=7"),
+        ("SepConv 7x5", None),
+        ("Hpx stages 1–2, attention stages 3–4", "Hpx in stages 1–2, attention in stages 3–4"),
+        ("Hpx for stages 1-2, attention for the stages 3-4", "Hpx in stages 1-2, attention in stages 3-4"),
+        ("Hpx in stages 1—2; attention in stages 3..4", "Hpx in stages 1-2, attention in stages 3-4"),
+        ("Hpx in stages 1/2 and attention in stages 3/4", "Hpx in stages 1 and 2, attention in stages 3 and 4"),
+        ("Hpx in S1-S2, attention in S3-S4", "Hpx in stages 1-2, attention in stages 3-4"),
+        ("Hpx in stages 1-2,, attention", "Hpx in stages 1-2, attention"),
+        ("Hpx + attention", None),
+    ],
+)
+def test_notation_of_other_places_is_said_in_ours(said: str, meant: str | None) -> None:
+    text = SMALL.replace("SepConv", said)
+    [finding] = lint(text, "small.yaml")
+    assert finding.code == "MX105" and (finding.fix.what if finding.fix else None) == (meant and f"write {meant}")
+    if meant:
+        assert finding.hint == f"write {meant}"
+        fixed = fix(text, "small.yaml", Config(), unsafe=True)
+        assert not fixed.findings
+        assert resolve(parse(fixed.text)).digest == resolve(parse(text.replace(said, meant))).digest
+
+
+def test_notation_inside_a_list_is_said_in_ours() -> None:
+    text = SMALL.replace("SepConv", "[SepConv, SepConv, SepConv, 'DW(k=5)']")
+    fixed = fix(text, "small.yaml", Config(), unsafe=True)
+    assert (fixed.findings, fixed.text) == ([], SMALL.replace("SepConv", "SepConv in stages 1-3, DW k=5 in stage 4"))
 
 
 def test_negative_widths_are_one_mistake() -> None:
