@@ -20,24 +20,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from forked import ended, forked, together
+from speck import few_digits, network
 
-SPEC = """\
-name: speck
-family: metaformer
-image: 8
-in_chans: 1
-classes: 10
-stem: small
-depths: [1, 1]
-dims: [8, 8]
-mixers: DW k=3 in stage 1, attention Ch=8 in stage 2
-head: linear
-"""
+MIXERS = "DW k=3 in stage 1, attention Ch=8 in stage 2"
 RECIPE = {
     "name": "all",
     "epochs": 3,
@@ -84,24 +73,17 @@ class Outcome:
 
 def prepared() -> Callable[[Path, int], None]:
     """A training of a second as a function of its folder and the number of processes; what it imports is imported."""
-
-    from mixspec.compiler.parse import parse
     from mixspec.compiler.recipe import Recipe
-    from mixspec.compiler.resolve import resolve
-    from mixspec.zoo.training.data import digits
-    from mixspec.zoo.training.data.values import Split
     from mixspec.zoo.training.loop import train
     from mixspec.zoo.training.settings import Settings
     from mixspec.zoo.training.watch import Bar
 
-    whole, network = digits(), resolve(parse(SPEC))
-    few: Any = {name: Split(split.images[:64], split.labels[:64]) for name, split in whole.splits.items()}
-    data, recipe = replace(whole, splits=few), Recipe.model_validate(RECIPE)
+    speck, data, recipe = network(MIXERS), few_digits(64, 64, 64), Recipe.model_validate(RECIPE)
     settings = Settings(seed=1, resume="auto", every_updates=3, log_every=1, cpu=True)
 
     def work(folder: Path, processes: int) -> None:
         with Bar() as bar:
-            train(network, recipe, data, folder, settings=settings, watch=bar)
+            train(speck, recipe, data, folder, settings=settings, watch=bar)
 
     return work
 

@@ -8,16 +8,20 @@ from typing import Any
 
 import pytest
 
-SCRIPT = Path(__file__).parents[1] / "ranks.py"
+SCRIPTS = Path(__file__).parents[1]
 TOLERANCE = 1e-6
 """Relative, of losses and weights. Sums of two numbers do not depend on their order; all other sums are the same."""
 
 
+def said(script: str) -> Any:
+    done = subprocess.run([sys.executable, str(SCRIPTS / script)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
 @pytest.fixture(scope="module")
 def told() -> dict[str, list[dict[str, Any]]]:
-    done = subprocess.run([sys.executable, str(SCRIPT)], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    found: dict[str, list[dict[str, Any]]] = json.loads(done.stdout)
+    found: dict[str, list[dict[str, Any]]] = said("ranks.py")
     return found
 
 
@@ -44,9 +48,7 @@ def test_all_processes_have_the_same_weights(run: str, told: dict[str, list[dict
 
 @pytest.mark.slow
 def test_sharded_weights_go_on_to_the_bit_and_learn_like_whole_ones() -> None:
-    done = subprocess.run([sys.executable, str(SCRIPT), "--sharded"], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
+    found = said("shards.py")
     kinds = [f"{kind}-{rank}.safetensors" for kind in ("mean", "model", "optimiser", "random") for rank in (0, 1)]
     assert found["parts"] == [*kinds, "state.json"]
     assert found["stopped"] and not found["differing"]
