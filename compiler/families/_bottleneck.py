@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..grid import Grid
-from ..layer import Layer, Parts, Sequence, chain
+from ..layer import Layer, Parts, chain
 from ..mixer import Mixer
 from ..parts import Act, BatchNorm, Conv, DropPath, Pool
 
@@ -131,21 +131,3 @@ class Bottleneck(Layer):
     def forward(self, m: Bound, x: Tensor) -> Tensor:
         y = m.drop_path(self.branch.forward(m, x))
         return m.act3(y.add_(m.shortcut(x) if self.beside else x))
-
-
-@dataclass(frozen=True, slots=True)
-class Stage(Layer):
-    """Blocks, behind a filter that halves the map in some variants."""
-
-    downsample: Layer | None
-    blocks: Sequence
-
-    def out(self, at: Grid) -> Grid:
-        return self.blocks.out(self.downsample.out(at) if self.downsample else at)
-
-    def parts(self, at: Grid) -> Parts:
-        layers: dict[str, Layer] = {"downsample": self.downsample} if self.downsample else {}
-        return chain({**layers, "blocks": self.blocks}, at)
-
-    def forward(self, m: Bound, x: Tensor) -> Tensor:
-        return m.blocks(m.downsample(x) if self.downsample else x)

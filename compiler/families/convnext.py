@@ -28,7 +28,8 @@ from ..operator import Operator
 from ..parts import Conv, DropPath, Weight
 from ..per_stage import PerStage
 from ._frames import Sizes, added, sized
-from .metaformer import Downsample, Stage, Stem
+from ._stage import Stage
+from .metaformer import Downsample, Stem
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -27,8 +27,9 @@ from ..norms.layernorm import LayerNorm
 from ..operator import Operator
 from ..parts import Act, BatchNorm, Conv
 from ..per_stage import PerStage
+from ._stage import Stage
 from ._tokens import TokenBlock, TokenStage, refuses_tokens
-from .metaformer import Block, Stage
+from .metaformer import Block
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

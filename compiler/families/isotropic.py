@@ -29,8 +29,8 @@ from ..operator import Operator
 from ..parts import Conv, DropPath, GlobalPool, Weight
 from ..per_stage import PerStage
 from ._frames import added
+from ._stage import Stage
 from ._tokens import TokenBlock, TokenStage, refuses_tokens
-from .metaformer import Stage
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

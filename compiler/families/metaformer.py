@@ -30,6 +30,7 @@ from ..parts import Conv, DropPath, scale
 from ..per_block import PerBlock
 from ..per_stage import PerStage
 from ._frames import Sizes, sized
+from ._stage import Stage
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -155,25 +156,6 @@ class Downsample(Layer):
 
     def forward(self, m: Bound, x: Tensor) -> Tensor:
         return m.conv(m.norm(x))
-
-
-@dataclass(frozen=True, slots=True)
-class Stage(Layer):
-    """Downsampling, unless it is the first stage, and blocks."""
-
-    downsample: Layer | None
-    blocks: Sequence
-
-    def out(self, at: Grid) -> Grid:
-        return self.blocks.out(self.downsample.out(at) if self.downsample else at)
-
-    def parts(self, at: Grid) -> Parts:
-        return chain(
-            {"downsample": self.downsample, "blocks": self.blocks} if self.downsample else {"blocks": self.blocks}, at
-        )
-
-    def forward(self, m: Bound, x: Tensor) -> Tensor:
-        return m.blocks(m.downsample(x) if self.downsample else x)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,8 @@ from ..parts import Conv, Pool
 from ..per_block import PerBlock
 from ..per_stage import PerStage
 from ..registry import Registry
-from ._bottleneck import Bottleneck, Chain, Stage, conv_stem, shortcut
+from ._bottleneck import Bottleneck, Chain, conv_stem, shortcut
+from ._stage import Stage
 
 SIZES: dict[int, tuple[int, ...]] = {
     14: (1, 1, 1, 1),

@@ -24,7 +24,7 @@ from ..mixers.conv import Conv as ConvMixer
 from ..parts import Act, BatchNorm, Conv, DropPath
 from ..per_stage import PerStage
 from ._convs import Unit, cannot_widen, widened
-from .metaformer import Stage
+from ._stage import Stage
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -21,6 +21,7 @@ from ..mixers import registry as known_mixers
 from ..mixers.san import PatchwiseAttention
 from ..parts import Act, BatchNorm, Conv, DropPath, Pool
 from ..per_stage import PerStage
+from ._stage import Stage
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -115,23 +116,6 @@ class Downsample(Layer):
 
     def forward(self, m: Bound, x: Tensor) -> Tensor:
         return m.conv(m.pool(x))
-
-
-@dataclass(frozen=True, slots=True)
-class Stage(Layer):
-    """Downsampling and blocks."""
-
-    downsample: Layer
-    blocks: Sequence
-
-    def out(self, at: Grid) -> Grid:
-        return self.blocks.out(self.downsample.out(at))
-
-    def parts(self, at: Grid) -> Parts:
-        return chain({"downsample": self.downsample, "blocks": self.blocks}, at)
-
-    def forward(self, m: Bound, x: Tensor) -> Tensor:
-        return m.blocks(m.downsample(x))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from ..head import Head
 from ..heads import registry as known_heads
 from ..heads.prenorm import PreNormHead
 from ..init import Init
-from ..layer import Layer, Parts, Sequence, chain
+from ..layer import Layer, Parts, Sequence
 from ..mixer import Mixer
 from ..mixers import registry as known_mixers
 from ..mixers.identity import IdentityMixer
@@ -33,6 +33,7 @@ from ..parts import Conv, DropPath, Linear
 from ..per_block import PerBlock
 from ..per_stage import PerStage
 from ._frames import Branch, LinearOrConv, Sizes, conv_frame, sized
+from ._stage import Stage
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -184,24 +185,6 @@ class Merge(Layer):
         from ..ops.tiles import neighbours
 
         return m.reduction(m.norm(neighbours(x)))
-
-
-@dataclass(frozen=True, slots=True)
-class Stage(Layer):
-    """Merging, unless it is the first stage, and blocks."""
-
-    downsample: Merge | None
-    blocks: Sequence
-
-    def out(self, at: Grid) -> Grid:
-        return self.downsample.out(at) if self.downsample else at
-
-    def parts(self, at: Grid) -> Parts:
-        down = {"downsample": self.downsample} if self.downsample else {}
-        return chain({**down, "blocks": self.blocks}, at)
-
-    def forward(self, m: Bound, x: Tensor) -> Tensor:
-        return m.blocks(m.downsample(x) if self.downsample else x)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from ..mixers.conv import Conv as ConvMixer
 from ..parts import Identity
 from ..per_stage import PerStage
 from ._convs import Unit, cannot_widen, widened
-from .metaformer import Stage
+from ._stage import Stage
 
 SIZES: dict[int, tuple[int, ...]] = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 CONV = ConvMixer(bias=True)
