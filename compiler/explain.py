@@ -20,7 +20,7 @@ from .mlps import registry as mlps
 from .norms import registry as norms
 from .operator import Operator
 from .registry import Registry
-from .suggest import did_you_mean, nearest
+from .suggest import nearest, offer
 
 REGISTRIES: tuple[Registry[Any], ...] = (mixers, families, mlps, norms, heads, downsamplers)
 SHOWN_AT = Grid(14, 14, 256)
@@ -31,12 +31,10 @@ def explain(name: str) -> str:
     """The page about a code (``MX203``) or an operator (``CADAsp``). Raises SpecError for anything else."""
     if name.upper() in rules():
         return rule_page(rules()[name.upper()])
-    for registry in REGISTRIES:
-        if name.lower() in registry:
-            return operator_page(registry, registry[name.lower()])
-    known = [*rules(), *(registry[word].notation for registry in REGISTRIES for word in registry)]
-    near = nearest(name, known)
-    hint = did_you_mean(name, near) if near else "a rule's code such as MX203, or an operator's name such as attention"
+    if named := [registry for registry in REGISTRIES if name.lower() in registry]:
+        return "\n".join(operator_page(registry, registry[name.lower()]) for registry in named)
+    near = nearest(name, rules()) or [known for registry in REGISTRIES for known in registry.near(name)]
+    hint = offer(near, ()) or "a rule's code such as MX203, or an operator's name such as attention"
     raise SpecError.of("MX104", f"nothing is called {name!r}", hint)
 
 

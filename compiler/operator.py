@@ -48,6 +48,9 @@ class Operator(BaseModel, Layer):
     notation: ClassVar[str]
     """The name as the paper writes it; equal to the file's name but for case."""
 
+    also: ClassVar[tuple[str, ...]] = ()
+    """What papers and other libraries call it besides. Not understood, but answered with the notation."""
+
     def __eq__(self, other: object) -> bool:
         # pydantic's also compares private and extra fields, which operators have not: caches ask this very often
         return self is other or (type(self) is type(other) and self.__dict__ == other.__dict__)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -18,7 +18,25 @@ from .families import registry as families
 from .family import Family
 from .positions import locate
 from .spec import About
-from .suggest import did_you_mean, nearest
+from .suggest import did_you_mean, nearest, offer
+
+ELSEWHERE = {
+    "architecture": ("family",),
+    "channels": ("dims", "width"),
+    "depth": ("size",),
+    "dropout": ("head_dropout",),
+    "embed_dim": ("dims", "width"),
+    "embed_dims": ("dims",),
+    "img_size": ("image",),
+    "input_size": ("image",),
+    "layers": ("depths",),
+    "operator": ("mixers",),
+    "paper": ("published",),
+    "resolution": ("image",),
+    "results": ("published",),
+    "title": ("name",),
+}
+"""Keys of other libraries, and ours for the same."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +132,8 @@ def _problem(
     hint, better = said["hint"], tuple(said.get("nearest", ()))
     if said["code"] == UNKNOWN_KEY and len(path) == 1:
         known = {*known_keys(About), *(known_keys(cls) if cls else ())} - {*data}
-        hint, better = did_you_mean(str(path[0]), known), tuple(nearest(str(path[0]), sorted(known)))
+        better = _meant(str(path[0]), known)
+        hint = offer(better, known)
     if said["code"] == MISSING_KEY:
         return Problem(said["code"], said["what"], hint, path, _opening(doc, path[:-1]), doc.source)
     span = locate(
@@ -126,6 +145,12 @@ def _problem(
         extent=(said["offset"], said["length"]) if "offset" in said else None,
     )
     return Problem(said["code"], said["what"], hint, path, span, doc.source, nearest=better)
+
+
+def _meant(key: str, known: Collection[str]) -> tuple[str, ...]:
+    """The known keys that an unknown one may stand for, best first."""
+    elsewhere = [word for word in ELSEWHERE.get(key.lower(), ()) if word in known][:1]
+    return tuple(dict.fromkeys([*elsewhere, *nearest(key, sorted(known))]))
 
 
 def stage_count(data: Mapping[str, Any], cls: type[Family] | None) -> int:

@@ -19,7 +19,7 @@ from pydantic_core import PydanticCustomError
 from .complaints import NOTATION, UNKNOWN_NAME, WRONG_VALUE, all_keys, reword, short, together, wrong
 from .notation.grammar import Clause, NotationError, Scalar, parse
 from .operator import Operator
-from .suggest import did_you_mean, nearest
+from .suggest import nearest, offer
 
 Op = TypeVar("Op", bound=Operator)
 
@@ -89,9 +89,14 @@ class Registry(Mapping[str, type[Op]]):
         try:
             return self[name]
         except KeyError:
-            known = [self[word].notation for word in self]
-            hint, near = did_you_mean(name, known), nearest(name, known)
+            near = self.near(name)
+            hint = offer(near, [cls.notation for cls in self.values()])
             raise wrong(UNKNOWN_NAME, f"unknown {self.word} {name!r}", hint, operator=True, nearest=near) from None
+
+    def near(self, name: str) -> list[str]:
+        """The notations most like an unknown name, or best known under a name like it."""
+        names = {also: cls.notation for cls in self.values() for also in (*cls.also, cls.notation)}
+        return list(dict.fromkeys(names[one] for one in nearest(name, names)))
 
     @property
     def word(self) -> str:

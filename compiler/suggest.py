@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher
 from math import isqrt
 
@@ -26,10 +26,15 @@ def _likeness(word: str, name: str) -> float:
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """``did you mean CADAsp?``, or the whole choice where nothing is near."""
     names = sorted(known)
-    near = nearest(word, names)
+    return offer(nearest(word, names), names)
+
+
+def offer(near: Sequence[str], names: Iterable[str]) -> str:
+    """``did you mean CADAsp?`` of the names that are near, or the whole choice where there is none."""
     if near:
         return f"did you mean {' or '.join(near)}?"
-    return f"one of: {', '.join(names)}" if names else ""
+    every = ", ".join(sorted(names))
+    return f"one of: {every}" if every else ""
 
 
 def divisors(number: int, near: int, *, most: int = 2) -> list[int]:

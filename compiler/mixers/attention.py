@@ -23,6 +23,7 @@ class Attention(Mixer):
     """softmax(q k / sqrt(head width)) v in every head; no term for position."""
 
     notation = "attention"
+    also = ("MHSA", "MSA", "self-attention")
     takes_token: ClassVar[bool] = True
 
     head_channels: PositiveInt = Field(32, alias="Ch", description="channels of a head")

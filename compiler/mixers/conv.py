@@ -22,6 +22,7 @@ class Conv(Mixer):
     """A dense convolution with zero padding."""
 
     notation = "Conv"
+    also = ("Conv2d", "convolution")
     kernel: OddInt = Field(3, alias="k", description="side of the kernel, positions")
     stride: PositiveInt = Field(1, description="step between outputs, positions")
     bias: bool = Field(False, description="add a learnt number to every output channel")

@@ -29,6 +29,7 @@ class DynamicDepthwise(Mixer):
     """
 
     notation = "DDW"
+    also = ("D-DW", "D-DWConv")
     kernel: PositiveInt = Field(7, alias="k", description="side of the predicted kernel, positions")
     reduction: PositiveInt = Field(4, alias="r", description="channels over the width between the two maps")
 

@@ -23,6 +23,7 @@ class DW(Mixer):
     """A kernel that slides over each channel by itself; the neighbouring channels of a head share one."""
 
     notation = "DW"
+    also = ("DWConv", "depthwise", "depth-wise")
     kernel: PositiveInt = Field(
         7, alias="k", description="side of the kernel, positions; an even one reaches up and left"
     )

@@ -31,6 +31,7 @@ class Hpx(Mixer):
     """
 
     notation = "Hpx"
+    also = ("HyenaPixel",)
     kernel: OddInt | None = Field(
         None, alias="K", description="side of the global kernel, positions; twice the stage's map minus one if left out"
     )

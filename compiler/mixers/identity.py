@@ -17,6 +17,7 @@ class IdentityMixer(Mixer):
     """Passes its input on."""
 
     notation = "identity"
+    also = ("none",)
 
     def traits(self, at: Grid) -> Traits:
         return Traits("point", "separate", channels_per_weight=at.c)

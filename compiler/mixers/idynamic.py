@@ -25,6 +25,7 @@ class InhomogeneousDynamic(Mixer):
     """Two 1x1 maps with biases, BatchNorm and ReLU between them, give the kernels of all groups at every position."""
 
     notation = "IDynamic"
+    also = ("I-D-DW", "I-D-DWConv")
     kernel: PositiveInt = Field(7, alias="k", description="side of the predicted kernels, positions")
     groups: PositiveInt = Field(32, alias="G", description="groups of channels; each shares its kernels")
     reduction: PositiveInt = Field(4, alias="r", description="channels over the width between the two maps")

@@ -23,6 +23,7 @@ class Involution(Mixer):
     """Two 1x1 convolutions with batch norm and ReLU between them give the kernels; a stride averages their input."""
 
     notation = "involution"
+    also = ("Inv",)
     kernel: PositiveInt = Field(7, alias="k", description="side of the predicted kernel, positions")
     head_channels: HeadChannels = Field(16, alias="Ch", description="channels that share one kernel, or all")
     reduction: PositiveInt = Field(4, alias="r", description="channels over the width between the convolutions")

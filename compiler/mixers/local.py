@@ -25,6 +25,7 @@ class Local(Mixer):
     """Every channel, or head, has a learnt kernel at every position of the map."""
 
     notation = "local"
+    also = ("locally-connected",)
     kernel: PositiveInt = Field(7, alias="k", description="side of the kernels, positions")
     head_channels: HeadChannels = Field(1, alias="Ch", description="channels that share one kernel, or all")
     stride: PositiveInt = Field(1, description="step between outputs, positions")

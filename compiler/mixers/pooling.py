@@ -23,6 +23,7 @@ class Pooling(Mixer):
     """Mean over a window, borders left out, minus the input, which the block's residual adds back. No weights."""
 
     notation = "pooling"
+    also = ("AvgPool",)
     kernel: OddInt = Field(3, alias="k", description="side of the window, positions")
 
     def traits(self, at: Grid) -> Traits:

@@ -23,6 +23,7 @@ class SqueezeExcitation(Mixer):
     """The image's mean passes two 1x1 maps with a ReLU between them; the sigmoid of the result scales the channels."""
 
     notation = "SE"
+    also = ("squeeze-and-excitation",)
     reduction: PositiveInt = Field(16, alias="r", description="channels over the width between the two maps")
 
     def traits(self, at: Grid) -> Traits:

@@ -24,6 +24,7 @@ class SpatialGating(Mixer):
     """Linear map and GELU; u * (W norm(v) + b) of its halves u and v; linear map. It needs no channel MLP beside it."""
 
     notation = "SpatialGating"
+    also = ("gMLP", "SGU")
     ratio: PositiveInt = Field(6, alias="r", description="inner width over channels; half of it is the gate")
     height: PositiveInt | None = Field(None, description="rows of the map, as trained; those of the image if left out")
     width: PositiveInt | None = Field(None, description="columns of the map, as trained; as above")

@@ -23,6 +23,7 @@ class TokenLinear(Mixer):
     """Every position is a learnt sum over all positions; the image size is fixed."""
 
     notation = "TokenLinear"
+    also = ("ResMLP",)
     height: PositiveInt | None = Field(None, description="rows of the map, as trained; those of the image if left out")
     width: PositiveInt | None = Field(None, description="columns of the map, as trained; as above")
 

@@ -23,6 +23,7 @@ class TokenMLP(Mixer):
     """Two linear maps over all positions with an activation between them; the image size is fixed."""
 
     notation = "TokenMLP"
+    also = ("MLP-Mixer",)
     hidden: PositiveInt | None = Field(
         None, alias="h", description="hidden width; half the number of channels if left out"
     )

@@ -31,6 +31,7 @@ class Window(Mixer):
     """
 
     notation = "window"
+    also = ("W-MSA", "window-attention")
     window: PositiveInt = Field(7, alias="w", description="side of a window, positions")
     head_channels: PositiveInt = Field(32, alias="Ch", description="channels of a head")
     shift: NonNegativeInt = Field(0, alias="s", description="how far the windows are shifted, positions")

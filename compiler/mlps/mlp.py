@@ -21,6 +21,7 @@ class Mlp(Operator):
     """Two linear maps over channels with an activation between them."""
 
     notation = "MLP"
+    also = ("FFN",)
     ratio: PositiveInt = Field(4, alias="r", description="hidden width over channels")
     activation: Activation = Field("gelu", alias="act", description="the non-linearity")
     bias: bool = Field(True, description="biases of both linear maps")

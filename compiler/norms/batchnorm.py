@@ -13,6 +13,7 @@ class BatchNorm(Norm):
     """Zero mean and unit variance per channel over batch and positions; a learnt scale and shift."""
 
     notation = "BatchNorm"
+    also = ("BN",)
     eps: PositiveFloat = Field(1e-5, description="added to the variance")
 
     def over(self, c: int) -> Layer:

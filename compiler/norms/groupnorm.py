@@ -13,6 +13,7 @@ class GroupNorm(Norm):
     """Zero mean and unit variance over all positions and the channels of a group; a learnt scale and shift."""
 
     notation = "GroupNorm"
+    also = ("GN",)
     groups: PositiveInt = Field(1, description="groups of channels; 1 normalises the whole image")
     bias: bool = Field(True, description="learn a shift per channel")
     eps: PositiveFloat = Field(1e-6, description="added to the variance")

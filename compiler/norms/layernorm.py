@@ -13,6 +13,7 @@ class LayerNorm(Norm):
     """Zero mean and unit variance over channels, at every position; a learnt scale, and a shift where wanted."""
 
     notation = "LayerNorm"
+    also = ("LN",)
     bias: bool = Field(True, description="learn a shift per channel")
     eps: PositiveFloat = Field(1e-6, description="added to the variance")
 

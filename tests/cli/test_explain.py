@@ -36,11 +36,13 @@ def test_every_operator_has_a_page(registry: object) -> None:
     for name in registry:  # type: ignore[attr-defined]
         done = run(name)
         assert done.exit_code == 0 and "Keys" in done.stdout, name
+        assert f" ({registry.word})\n" in done.stdout, name  # type: ignore[attr-defined]
 
 
 def test_an_unknown_name() -> None:
     done = run("cadsp")
     assert done.exit_code == 1 and "did you mean CADAsp" in done.stderr
+    assert "did you mean Hpx " in run("HyenaPixel").stderr
     assert run().exit_code == 2
 
 

@@ -263,6 +263,16 @@ def test_notation_inside_a_list_is_said_in_ours() -> None:
     assert (fixed.findings, fixed.text) == ([], SMALL.replace("SepConv", "SepConv in stages 1-3, DW k=5 in stage 4"))
 
 
+@pytest.mark.parametrize(
+    "said, meant",
+    [("HyenaPixel", "Hpx"), ("DWConv k=7", "DW"), ("MHSA", "attention"), ("W-MSA", "window"), ("avgpool", "pooling")],
+)
+def test_names_of_papers_and_other_libraries_are_answered_with_ours(said: str, meant: str) -> None:
+    [finding] = only(SMALL.replace("SepConv", said), "MX104")
+    assert finding.fix is not None and finding.fix.what == f"write {meant}"
+    assert finding.hint.startswith(f"did you mean {meant}")
+
+
 def test_negative_widths_are_one_mistake() -> None:
     text = "name: small\nfamily: metaformer\ndepths: [2, 2, 6, 2]\ndims: [64, 128, -320, 512]\nmixers: SepConv\n"
     assert codes(text) == {"MX102"}
