@@ -24,9 +24,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from forked import ended, forked, together
-from speck import few_digits, network
+from small import few_digits, network
 
-MIXERS = "DW k=3 in stage 1, attention Ch=8 in stage 2"
+LINES = "dims: [8, 8]", "mixers: DW k=3 in stage 1, attention Ch=8 in stage 2"
 RECIPE = {
     "name": "all",
     "epochs": 3,
@@ -78,12 +78,12 @@ def prepared() -> Callable[[Path, int], None]:
     from mixspec.zoo.training.settings import Settings
     from mixspec.zoo.training.watch import Bar
 
-    speck, data, recipe = network(MIXERS), few_digits(64, 64, 64), Recipe.model_validate(RECIPE)
+    net, data, recipe = network(*LINES), few_digits(64, 64, 64), Recipe.model_validate(RECIPE)
     settings = Settings(seed=1, resume="auto", every_updates=3, log_every=1, cpu=True)
 
     def work(folder: Path, processes: int) -> None:
         with Bar() as bar:
-            train(speck, recipe, data, folder, settings=settings, watch=bar)
+            train(net, recipe, data, folder, settings=settings, watch=bar)
 
     return work
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from forked import together
-from speck import few_digits, network
+from small import few_digits, network
 
 if TYPE_CHECKING:
     from mixspec.zoo.training.engine import Engine
@@ -68,11 +68,12 @@ def work(norm: str, parts: int, file: str) -> Callable[[int], None]:
     from mixspec.zoo.training.engine import Engine
     from mixspec.zoo.training.settings import Settings
 
-    speck, data = network(MIXERS[norm]), few_digits(67, 63, 63)  # none of which two processes share evenly
+    net = network("dims: [8, 8]", f"mixers: {MIXERS[norm]}")
+    data = few_digits(67, 63, 63)  # none of which two processes share evenly
     recipe = Recipe.model_validate({**RECIPE, "grad_accum_steps": parts})
 
     def process(rank: int) -> None:
-        engine = Engine(speck, recipe, data, Settings(seed=3, cpu=True))
+        engine = Engine(net, recipe, data, Settings(seed=3, cpu=True))
         Path(file.format(rank)).write_text(json.dumps(told(engine)))
 
     return process

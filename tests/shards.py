@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import forked  # first: no pool of threads is made before the processes are
-from speck import few_digits, network
+from small import few_digits, network
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 
@@ -28,7 +28,7 @@ from mixspec.zoo.training.stopping import Stopped
 from mixspec.zoo.training.watch import Watch
 from mixspec.zoo.weights import load
 
-MIXERS = "pooling in stage 1, attention Ch=8 in stage 2"
+LINES = "dims: [8, 8]", "mixers: pooling in stage 1, attention Ch=8 in stage 2"
 RECIPE = Recipe(name="a", epochs=2, batch_size=16, lr=2e-3, mixup=0.5, drop=0.1, grad_accum_steps=2, model_ema=True)
 LEFT = ("last.safetensors", "best.safetensors", "log.csv", "updates.csv")
 
@@ -57,13 +57,13 @@ class Stop(Watch):
 
 def run(folder: Path, engine: type[Engine], updates: int = -1) -> None:
     """Train, or go on, in two processes."""
-    speck, data = network(MIXERS), few_digits(32, 32, 32)
+    net, data = network(*LINES), few_digits(32, 32, 32)
 
     def process(rank: int) -> None:
         loop.Engine = engine  # type: ignore[misc]
         settings = Settings(cpu=True, resume="auto", every_updates=1, log_every=1)
         try:
-            loop.train(speck, RECIPE, data, folder, settings=settings, watch=Stop(updates))
+            loop.train(net, RECIPE, data, folder, settings=settings, watch=Stop(updates))
         except Stopped as stopped:
             print(stopped)
 

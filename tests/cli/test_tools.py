@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from small import SPEC, changed
 from typer.testing import CliRunner
 
 from mixspec.cli import app
@@ -14,18 +15,6 @@ from mixspec.zoo.load import fresh
 from mixspec.zoo.training.data import digits
 from mixspec.zoo.weights import header, save
 
-SPEC = """\
-name: tiny
-family: metaformer
-image: 8
-in_chans: 1
-classes: 10
-stem: small
-depths: [2, 1]
-dims: [8, 16]
-mixers: {}
-head: linear
-"""
 MIXERS = {
     "cada": "CADAsp b=6 agg=3 Ch=4",
     "hpx": "Hpx",
@@ -41,7 +30,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Untrained weights of several networks, and the specs they are of."""
     folder, facts = tmp_path_factory.mktemp("tools"), digits().facts()
     for name, mixers in MIXERS.items():
-        text = SPEC.format(mixers)
+        text = changed(SPEC, "name: tiny", "depths: [2, 1]", f"mixers: {mixers}")
         (folder / f"{name}.yaml").write_text(text)
         save(fresh(resolve(parse(text)), 1), folder / f"{name}.safetensors", data=facts, recipe={"epochs": 1})
     return {name: str(folder / f"{name}.safetensors") for name in MIXERS}

@@ -1,45 +1,19 @@
-"""ConvNeXt: counts of the published sizes, and what may stand in its blocks."""
+"""ConvNeXt: what may stand in its blocks, and what it cannot do without."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
-from counting import executed
 
-from mixspec.compiler.cost import count
 from mixspec.compiler.errors import SpecError
 from mixspec.compiler.lower import lower
-from mixspec.compiler.parse import parse, read
+from mixspec.compiler.parse import parse
 from mixspec.compiler.resolve import Network, resolve
-
-SPECS = Path(__file__).parents[2] / "specs" / "convnext"
-COUNTS = {  # parameters and multiply-adds at 224x224
-    "convnext_t": (28_589_128, 4_455_531_264),
-    "convnext_s": (50_223_688, 8_683_712_256),
-    "convnext_b": (88_591_464, 15_354_729_472),
-}
-
-
-def network(name: str) -> Network:
-    return resolve(read(SPECS / f"{name}.yaml"))
 
 
 def tiny(*lines: str) -> Network:
     text = "name: x\nfamily: convnext\nimage: 40\nclasses: 5\ndepths: [1, 2, 1, 1]\ndims: [8, 16, 24, 32]"
     return resolve(parse("\n".join([text, *lines, ""])))
-
-
-def test_every_spec_is_pinned() -> None:
-    assert {path.stem for path in SPECS.glob("*.yaml")} == set(COUNTS)
-
-
-@pytest.mark.parametrize("name", COUNTS)
-def test_counts(name: str) -> None:
-    net = network(name)
-    found = count(net)
-    assert (found.params, found.macs) == COUNTS[name] == executed(net)
 
 
 def test_any_mixer_stands_in_the_frame() -> None:

@@ -3,27 +3,16 @@
 import numpy as np
 import pytest
 import torch
+from small import network
 
 from mixspec.compiler.errors import SpecError
-from mixspec.compiler.parse import parse
-from mixspec.compiler.resolve import resolve
 from mixspec.zoo.load import fresh
 from mixspec.zoo.tools.banks import banks
 from mixspec.zoo.tools.correlation import correlations, matrices
 
-SPEC = """\
-name: x
-family: metaformer
-image: 16
-depths: [1, 1]
-dims: [8, 16]
-stem: small
-mixers: {}
-"""
-
 
 def model(mixers: str) -> object:
-    return fresh(resolve(parse(SPEC.format(mixers))), 1)
+    return fresh(network("image: 16", f"mixers: {mixers}"), 1)
 
 
 @pytest.mark.parametrize("mixers", ["CADAsp b=4 agg=5 Ch=4", "CADA b=3 agg=3 Ch=4", "DA b=4 agg=3 Ch=8"])
@@ -55,5 +44,5 @@ def test_pruned_kernels_are_left_out() -> None:
 
 
 def test_network_without_base_kernels() -> None:
-    with pytest.raises(SpecError, match="MX821 x has no token mixer with base kernels"):
+    with pytest.raises(SpecError, match="MX821 small has no token mixer with base kernels"):
         correlations(model("Hpx"))  # type: ignore[arg-type]

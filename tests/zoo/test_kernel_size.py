@@ -4,25 +4,14 @@ import math
 
 import pytest
 import torch
+from small import network
 
 from mixspec.compiler.errors import SpecError
 from mixspec.compiler.grid import Grid
 from mixspec.compiler.lower import lower_layer
 from mixspec.compiler.mixers.hpx import Hpx
-from mixspec.compiler.parse import parse
-from mixspec.compiler.resolve import resolve
 from mixspec.zoo.load import fresh
 from mixspec.zoo.tools.kernel_size import diameters, kernel_sizes, spacing
-
-SPEC = """\
-name: x
-family: metaformer
-image: 16
-depths: [1, 1]
-dims: [8, 16]
-stem: small
-mixers: {}
-"""
 
 
 def test_a_fresh_filter_of_the_paper_covers_43_to_111_taps() -> None:
@@ -58,7 +47,7 @@ def test_shift_beyond_the_threshold_keeps_everything_or_nothing() -> None:
 
 
 def test_coverage_is_against_the_map() -> None:
-    model = fresh(resolve(parse(SPEC.format("Hpx in stage 1, attention Ch=8"))), 1)
+    model = fresh(network("image: 16", "mixers: Hpx in stage 1, attention Ch=8"), 1)
     (found,) = kernel_sizes(model)
     assert (found.path, found.kernel, found.map_side) == ("stages.0.blocks.0.mixer", 31, 16)
     assert found.smallest < found.diameter < found.largest <= 31
@@ -67,9 +56,9 @@ def test_coverage_is_against_the_map() -> None:
 
 
 def test_wrong_input_is_a_complaint() -> None:
-    hpx = fresh(resolve(parse(SPEC.format("Hpx"))))
+    hpx = fresh(network("image: 16", "mixers: Hpx"))
     with pytest.raises(SpecError, match="MX822 a threshold of 1"):
         kernel_sizes(hpx, 1.0)
     for mixers in ("attention Ch=8", "Hpx filter=explicit"):
-        with pytest.raises(SpecError, match="MX821 x has no mixer with an implicit filter"):
-            kernel_sizes(fresh(resolve(parse(SPEC.format(mixers)))))
+        with pytest.raises(SpecError, match="MX821 small has no mixer with an implicit filter"):
+            kernel_sizes(fresh(network("image: 16", f"mixers: {mixers}")))

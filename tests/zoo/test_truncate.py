@@ -2,33 +2,16 @@
 
 import pytest
 import torch
+from small import network
 
 from mixspec.compiler.errors import SpecError
-from mixspec.compiler.parse import parse
-from mixspec.compiler.resolve import Network, resolve
 from mixspec.zoo.load import fresh
 from mixspec.zoo.tools.truncate import truncated, truncations
 from mixspec.zoo.training.data import Data, Inputs
 
-SPEC = """\
-name: x
-family: metaformer
-image: 8
-in_chans: 1
-classes: 10
-stem: small
-depths: [2, 1]
-dims: [8, 16]
-mixers: {}
-"""
-
-
-def network(mixers: str) -> Network:
-    return resolve(parse(SPEC.format(mixers)))
-
 
 def test_taps_beyond_the_radius_are_zero_in_all_blocks_of_the_stage_and_there_alone() -> None:
-    model = fresh(network("Hpx"), 1)
+    model = fresh(network("depths: [2, 1]", "mixers: Hpx"), 1)
     with torch.no_grad():
         whole = [block.mixer.filter(block.mixer.positions) for stage in model.stages for block in stage.blocks]
         with truncated(model, 1, 0.75):  # three of eight positions
@@ -45,7 +28,7 @@ def test_taps_beyond_the_radius_are_zero_in_all_blocks_of_the_stage_and_there_al
 
 
 def test_truncation_changes_the_answer_and_the_largest_size_does_not() -> None:
-    model, x = fresh(network("Hpx"), 1).eval(), torch.randn(2, 8, 8, 8)
+    model, x = fresh(network("depths: [2, 1]", "mixers: Hpx"), 1).eval(), torch.randn(2, 8, 8, 8)
     mixer = model.stages[0].blocks[1].mixer
     with torch.no_grad():
         mixer.filter.mlp.fc3.weight.mul_(50)
@@ -57,12 +40,12 @@ def test_truncation_changes_the_answer_and_the_largest_size_does_not() -> None:
 
 
 def test_every_stage_with_filters_at_every_size(data: Data) -> None:
-    net = network("attention Ch=8 in stage 1, Hpx in stage 2")
+    net = network("mixers: attention Ch=8 in stage 1, Hpx in stage 2")
     inputs = Inputs.of(net, data.facts())
     found = truncations(fresh(net, 1), [0.5, 3], data.splits["val"], inputs, data.classes)
     assert [(one.stage, one.size) for one in found] == [(2, 0.5), (2, 3)]
     assert found[1].change == 0
     with pytest.raises(SpecError, match="MX822 a filter of 0 map sides"):
         truncations(fresh(net), [0.5, 0], data.splits["val"], inputs, data.classes)
-    with pytest.raises(SpecError, match="MX821 x has no mixer with an implicit filter"):
-        truncations(fresh(network("attention Ch=8")), [1], data.splits["val"], inputs, data.classes)
+    with pytest.raises(SpecError, match="MX821 small has no mixer with an implicit filter"):
+        truncations(fresh(network("mixers: attention Ch=8")), [1], data.splits["val"], inputs, data.classes)

@@ -1,33 +1,40 @@
-"""A network and data so small that several processes train on them in a second."""
+"""Networks and data so small that a training takes a second, and specs with other lines."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from mixspec.compiler.parse import parse
+from mixspec.compiler.resolve import Network, resolve
+
 if TYPE_CHECKING:
-    from mixspec.compiler.resolve import Network
     from mixspec.zoo.training.data import Data
 
 SPEC = """\
-name: speck
+name: small
 family: metaformer
 image: 8
 in_chans: 1
 classes: 10
 stem: small
 depths: [1, 1]
-dims: [8, 8]
-mixers: {}
+dims: [8, 16]
+mixers: identity
 head: linear
 """
 
 
-def network(mixers: str) -> Network:
-    from mixspec.compiler.parse import parse
-    from mixspec.compiler.resolve import resolve
+def changed(text: str, *lines: str) -> str:
+    """The spec with these lines, each in the place of that with its key."""
+    keys = {line.partition(":")[0] for line in lines}
+    kept = [line for line in text.splitlines() if line.partition(":")[0] not in keys]
+    return "\n".join([*kept, *lines, ""])
 
-    return resolve(parse(SPEC.format(mixers)))
+
+def network(*lines: str) -> Network:
+    """The small network with these lines."""
+    return resolve(parse(changed(SPEC, *lines)))
 
 
 def few_digits(train: int, val: int, test: int) -> Data:
