@@ -1,7 +1,10 @@
 import random
+from itertools import product
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.nn import functional as F
 
 from mixspec.compiler.errors import SpecError
@@ -12,6 +15,7 @@ from mixspec.zoo.training import augment
 from mixspec.zoo.training.augment import Mix
 from mixspec.zoo.training.chance import drawing, seed_of, shuffled, uniform
 from mixspec.zoo.training.data import Inputs, Key, digits
+from mixspec.zoo.training.data.transforms import training
 
 from .conftest import TINY
 
@@ -110,6 +114,22 @@ def test_augmentation_works_on_grey_images(fields: dict[str, object]) -> None:
     plain, x = seen(images), seen(images, **fields)
     assert x.shape == plain.shape and x.isfinite().all()
     assert not torch.allclose(x, plain)
+
+
+@pytest.mark.parametrize("name", ["rand-m10-n2-inc1", "rand-m0-n2", "rand-m15-mmax20-inc1", "augmix-m10-w3", "v0"])
+def test_a_policy_may_keep_no_bit_of_a_shade(name: str) -> None:
+    """timm's scale of posterize ends at no bit at all, which Pillow refuses since version 13."""
+    picture = Image.fromarray(np.arange(768, dtype=np.uint8).reshape(16, 16, 3))
+    steps = training(Inputs((16, 16), 3, 0.3, 0.4), recipe(aa=name)).transforms  # type: ignore[attr-defined]
+    for drawn in ([augment.policy(name)], steps):
+        found = [change for policy in drawn for change in augment.changes(policy)]
+        assert any(change.name.startswith("Posterize") for change in found)
+        for change, magnitude in product(found, (0, 5, 10, 20)):
+            change.prob, change.magnitude = 1.0, magnitude
+            assert change(picture).size == (16, 16)
+    assert augment.posterize(picture, 0).getextrema() == ((0, 0),) * 3
+    assert augment.posterize(picture, 8) == picture
+    assert np.array_equal(np.asarray(augment.posterize(picture, 3)), np.asarray(picture) & 0b11100000)
 
 
 def test_what_happens_to_an_image_follows_from_its_key() -> None:

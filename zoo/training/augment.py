@@ -6,10 +6,16 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
-from timm.data.auto_augment import augment_and_mix_transform, auto_augment_transform, rand_augment_transform
+from PIL import Image, ImageOps
+from timm.data.auto_augment import (
+    AugmentOp,
+    augment_and_mix_transform,
+    auto_augment_transform,
+    rand_augment_transform,
+)
 from timm.data.mixup import Mixup
 from timm.data.random_erasing import RandomErasing
 from torch import Tensor
@@ -25,6 +31,7 @@ if TYPE_CHECKING:
 
 TRIVIAL = "ta_wide"
 """TrivialAugment's name in a recipe, as torchvision's training script has it. arXiv:2103.10158."""
+P = TypeVar("P")
 Place = tuple[int, int, int]
 """Epoch, index, copy: a Key of a data set."""
 MOVES = 5
@@ -82,7 +89,28 @@ def policy(name: str) -> Callable[..., object]:
     if name == TRIVIAL:
         return TrivialAugmentWide()
     makers = {"rand": rand_augment_transform, "augmix": augment_and_mix_transform}
-    return makers.get(name.partition("-")[0], auto_augment_transform)(name, {"img_mean": (0, 0, 0)})
+    return drawable(makers.get(name.partition("-")[0], auto_augment_transform)(name, {"img_mean": (0, 0, 0)}))
+
+
+def drawable(policy: P) -> P:
+    """timm's policy with a posterize that can keep no bit, as its scale has it; anything else as it is."""
+    for change in changes(policy):
+        if change.name.startswith("Posterize"):
+            change.aug_fn = posterize
+    return policy
+
+
+def changes(policy: object) -> list[AugmentOp]:
+    """The single changes that timm's policy draws from; none for anything else."""
+    groups: list[list[AugmentOp]] = getattr(policy, "policy", None) or [getattr(policy, "ops", [])]
+    return [change for group in groups for change in group]
+
+
+def posterize(image: Image.Image, bits: int, fillcolor: object = None, resample: object = None) -> Image.Image:
+    """The upper bits of every shade; of none, black, where Pillow 13 raises ValueError. The last two are timm's."""
+    if bits < 1:
+        return Image.new(image.mode, image.size)
+    return ImageOps.posterize(image, min(bits, 8))
 
 
 def painted(image: Tensor, name: str, place: Sequence[int]) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor
 from torchvision import transforms
 
 from ....compiler.recipe import Recipe
-from ..augment import TRIVIAL
+from ..augment import TRIVIAL, drawable
 from .inputs import Inputs, by_channel
 
 Change = Callable[[Image.Image], Image.Image]
@@ -26,7 +26,7 @@ def training(inputs: Inputs, recipe: Recipe) -> Callable[[Image.Image], Tensor]:
     """
     shown, painted, _ = _stages(inputs, recipe, 3)
     final = _stages(inputs, recipe, inputs.channels)[2]
-    policy = [transforms.TrivialAugmentWide()] if recipe.aa == TRIVIAL else painted.transforms
+    policy = [transforms.TrivialAugmentWide()] if recipe.aa == TRIVIAL else map(drawable, painted.transforms)
     grey = [transforms.Grayscale()] if inputs.channels == 1 else []
     steps = [*_moves(recipe), *_crop(inputs, recipe, shown.transforms[0]), *shown.transforms[1:], *policy, *grey]
     return transforms.Compose([*steps, *final.transforms])
