@@ -27,6 +27,11 @@ _NUMBER = re.compile(r"\s*(-?\d{1,18}+)(\.\d+)?(e-?\d+)?(?!\s*x\s*(?!\1\b)\d)")
 _THOUSANDS = re.compile(r"(?<=\d)[,_](?=\d{3}(?!\d))")
 _WORDS = re.compile(r"[(]?\s*(\w+(?:\s*,\s*\w+)*)\s*,?\s*[)]?")
 
+NAME = r"^[a-z0-9][a-z0-9_-]*$"
+"""Names of models, recipes and sweeps, which are names of files too."""
+
+NOT_A_NAME = "is not made of small letters, digits, _ and -"
+
 _TYPES = {
     "int_type": "a whole number",
     "float_type": "a number",
@@ -184,8 +189,9 @@ def _complaint(detail: ErrorDetails, cls: type[BaseModel]) -> PydanticCustomErro
         hint = did_you_mean(word, choices)
         return wrong(UNKNOWN_NAME, f"{name} cannot be {given}", hint, nearest=nearest(word, choices))
     if kind == "string_pattern_mismatch":
-        what = f"{name} {given} does not match {context['pattern']}"
-        return wrong(WRONG_VALUE, what, _describe(cls, name), nearest=_slug(str(detail["input"]), context["pattern"]))
+        pattern = context["pattern"]
+        what = f"{name} {given} {NOT_A_NAME if pattern == NAME else f'does not match {pattern}'}"
+        return wrong(WRONG_VALUE, what, _describe(cls, name), nearest=_slug(str(detail["input"]), pattern))
     better = _bounded(context, detail["input"], cls, name)
     return wrong(WRONG_VALUE, f"{name}: {_lower(detail['msg'])}, not {given}", _describe(cls, name), nearest=better)
 

@@ -12,7 +12,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 from .complaints import COVERAGE, NOTATION, VALUES, WRONG_VALUE, short, together, wrong
 from .notation.grammar import Clause, Extent, NotationError
 from .notation.printing import show_plan
-from .notation.stages import Call, per_stage, plan
+from .notation.stages import Call, no_operator, per_stage, plan
 from .operator import Operator
 from .registry import Registry, notation_error, parsed
 
@@ -130,10 +130,9 @@ class PerStage(Generic[Op]):
                     what = f"stage {stage} is named twice" if stage in found else f"there is no stage {stage}"
                     raise self._entry(key, item, wrong(COVERAGE, what, f"stages 1 to {stages}, each once", key=True))
                 found[stage] = item
-        if missing := [str(stage) for stage in range(1, stages + 1) if stage not in found]:
-            what = f"no operator for stage {', '.join(missing)}"
-            last = list(value)[-1]
-            raise self._entry(last, value[last], wrong(COVERAGE, what, f"name each of the {stages} stages", key=True))
+        if missing := [stage for stage in range(1, stages + 1) if stage not in found]:
+            last, hint = list(value)[-1], f"name each of the {stages} stages"
+            raise self._entry(last, value[last], wrong(COVERAGE, no_operator(missing), hint, key=True))
         return [found[stage] for stage in range(1, stages + 1)]
 
     def _entry(self, key: str, item: object, error: PydanticCustomError) -> ValidationError:

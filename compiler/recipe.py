@@ -13,7 +13,7 @@ from pydantic_core import InitErrorDetails
 from . import document
 from .catalogue import FOLDER
 from .checked import changed, problems
-from .complaints import UNKNOWN_KEY, UNKNOWN_NAME, WRONG_VALUE, together, wrong
+from .complaints import NAME, UNKNOWN_KEY, UNKNOWN_NAME, WRONG_VALUE, together, wrong
 from .document import Document
 from .errors import Problem, SpecError
 from .family import Every
@@ -59,7 +59,7 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")] = Field(description="the recipe's name, lower case")
+    name: Annotated[str, Field(pattern=NAME)] = Field(description="the recipe's name, lower case")
     description: str = Field("", description="one sentence")
     source: str = Field("", description="paper and table, for a published recipe")
 

@@ -6,6 +6,8 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from .complaints import NAME
+
 Side = Annotated[int, Field(ge=8, le=16384)]
 
 
@@ -49,9 +51,7 @@ class About(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")] = Field(
-        description="the model's name, lower case: `hpxformer_s18`"
-    )
+    name: Annotated[str, Field(pattern=NAME)] = Field(description="the model's name, lower case: `hpxformer_s18`")
     family: str = Field(description="the frame: metaformer, resnet, ...")
     description: str = Field("", description="one sentence")
     image: Side | tuple[Side, Side] = Field(224, description="input size in pixels: a side, or [height, width]")

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 from . import catalogue, document
 from . import recipe as recipes
 from .checked import problems
-from .complaints import UNKNOWN_KEY, UNKNOWN_NAME, WRONG_VALUE
+from .complaints import NAME, UNKNOWN_KEY, UNKNOWN_NAME, WRONG_VALUE
 from .document import Document
 from .errors import Path as Place
 from .errors import Problem, SpecError
@@ -42,7 +42,7 @@ class Sweep(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")] = Field(description="the sweep's name, lower case")
+    name: Annotated[str, Field(pattern=NAME)] = Field(description="the sweep's name, lower case")
     claim: str = Field("", description="what the sweep tests, one sentence")
     source: str = Field("", description="who claims it: `CADA, arXiv:2210.17141v1, Table 6`")
     spec: str | dict[str, Any] = Field(description="a shipped spec, a path, or a spec written out")

@@ -87,9 +87,13 @@ def _misplaced(clause: Clause, own: tuple[int, ...], taken: Mapping[int, Call], 
 def _unnamed(clauses: tuple[Clause, ...], missing: list[int]) -> NotationError:
     """Stages that no clause is for."""
     clause = next((one for one in clauses if missing[-1] + 1 in one.stages), clauses[-1])
-    what = f"no operator for stage {', '.join(map(str, missing))}"
     hint = "leave `in stages` off the last operator, or name every stage"
-    return _uncovered(what, clause, {*clause.stages, *missing}, hint)
+    return _uncovered(no_operator(missing), clause, {*clause.stages, *missing}, hint)
+
+
+def no_operator(missing: list[int]) -> str:
+    """What is wrong where nothing is said of some stages."""
+    return f"no operator for stage{'s' * (len(missing) > 1)} {', '.join(map(str, missing))}"
 
 
 def _uncovered(what: str, clause: Clause, better: set[int], hint: str) -> NotationError:

@@ -90,7 +90,7 @@ BAD = [  # text, what the complaint says, the characters it stands at
     ("A in stages 2 to 1", "not a range", "2 to 1"),
     ("A in stages 1-5", "there is no stage 5", "in stages 1-5"),
     ("A in stages 1-2, B in stages 2-4", "stage 2 is named twice", "in stages 2-4"),
-    ("A in stages 1-2", "no operator for stage 3, 4", "in stages 1-2"),
+    ("A in stages 1-2", "no operator for stages 3, 4", "in stages 1-2"),
     ("A k=1 k=2", "k is given twice", "k=2"),
     ("A k=(1,2)", "k has 2 values for 4 stages", "1,2"),
     ("A k=(1,2,3) in stages 1-2, B", "k has 3 values for 2 stages", "1,2,3"),

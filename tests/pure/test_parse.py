@@ -62,7 +62,7 @@ ONE = [  # text, code, line:column, part of what is said, part of the hint
     (HEAD + "mixers: [SepConv, 3, SepConv, SepConv]\n", "MX102", "4:19", "3 is no mixer", "type: NAME"),
     (HEAD + "mixers: {1-2: SepConv, 3-5: SepConv}\n", "MX106", "4:24", "there is no stage 5", "each once"),
     (HEAD + "mixers: {1-2: SepConv, 2-4: SepConv}\n", "MX106", "4:24", "stage 2 is named twice", "each once"),
-    (HEAD + "mixers: {1-2: SepConv}\n", "MX106", "4:10", "no operator for stage 3, 4", "each"),
+    (HEAD + "mixers: {1-2: SepConv}\n", "MX106", "4:10", "no operator for stages 3, 4", "each"),
     (HEAD + "mixers: {1-2: SepConv, rest: SepConv}\n", "MX105", "4:24", "'rest' names no stages", "1-2"),
     (HEAD + "mixers: {tpye: SepConv}\n", "MX102", "4:9", "neither a type nor stages", "type"),
     (HEAD + "mixers: {type: SepConv, kk: 7}\n", "MX101", "4:25", "unknown key 'kk'", "did you mean k?"),
@@ -162,7 +162,7 @@ def test_what_was_meant_by_a_value_of_another_type(key: str, value: str, better:
 def test_all_complaints_of_a_file_in_the_order_of_the_text() -> None:
     text = "name: X\nfamily: metaformer\nsize: s99\nmixers: SepConv kk=3 in stages 1-2, nope\nclases: 3\nimage: 0\n"
     assert [line.split(" (")[0] for line in shown(text)] == [
-        "1:7 MX102 name 'X' does not match ^[a-z0-9][a-z0-9_-]*$",
+        "1:7 MX102 name 'X' is not made of small letters, digits, _ and -",
         "3:7 MX104 size cannot be 's99'",
         "4:17 MX101 unknown key 'kk'",
         "4:37 MX104 unknown mixer 'nope'",
