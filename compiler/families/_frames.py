@@ -4,7 +4,6 @@ Local Vision Transformer", arXiv:2106.04263, Table 7.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,15 +15,6 @@ from ..parts import Act, Conv
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-
-
-Sizes = Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]
-"""Depths and widths of named sizes."""
-
-
-def sized(sizes: Sizes, which: int) -> Callable[[dict[str, Any]], tuple[int, ...]]:
-    """The default of ``depths`` (0) or ``dims`` (1): those of the ``size`` that was given, empty without one."""
-    return lambda data: sizes[data["size"]][which] if data.get("size") in sizes else ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,6 @@ from ..heads.postnorm import PostNormHead
 from ..init import Constant, Init, TruncNormal
 from ..layer import Layer, Parts, Sequence
 from ..mixer import Mixer
-from ..mixers import registry as known_mixers
 from ..mixers.dw import DW
 from ..mlps import registry as known_mlps
 from ..mlps.mlp import Mlp
@@ -26,8 +25,8 @@ from ..norms import registry as known_norms
 from ..norms.layernorm import LayerNorm
 from ..operator import Operator
 from ..parts import Conv, DropPath, Weight
-from ..per_stage import PerStage
-from ._frames import Sizes, added, sized
+from ._fields import Depths, Dims, Mixers, Sizes, everywhere, sized
+from ._frames import added
 from ._stage import Stage
 from .metaformer import Downsample, Stem
 
@@ -51,12 +50,9 @@ class ConvNeXt(Family):
     init: ClassVar[Init] = TruncNormal(0.02)
 
     size: Literal["t", "s", "b", "l"] | None = Field(None, description="a named size: depths and dims")
-    depths: tuple[PositiveInt, ...] = Field(default_factory=sized(SIZES, 0), description="blocks of each stage")
-    dims: tuple[PositiveInt, ...] = Field(default_factory=sized(SIZES, 1), description="channels of each stage")
-    mixers: Annotated[tuple[Mixer, ...], PerStage(known_mixers)] = Field(
-        default_factory=lambda data: (DW(kernel=7, bias=True),) * len(data.get("depths", ())),
-        description="token mixer of each stage",
-    )
+    depths: Depths = Field(default_factory=sized(SIZES, 0))
+    dims: Dims = Field(default_factory=sized(SIZES, 1))
+    mixers: Mixers = Field(default_factory=everywhere(DW(kernel=7, bias=True)))
     mlp: Annotated[Operator, known_mlps] = Field(Mlp(), description="channel MLP")
     norm: Annotated[Norm, known_norms] = Field(LayerNorm(), description="norm in blocks, stem and downsampling")
     head: Annotated[Head, known_heads] = Field(PostNormHead(), description="from the last map to classes")

@@ -18,8 +18,6 @@ from ..heads.classtoken import ClassToken
 from ..heads.prenorm import PreNormHead
 from ..init import Init, TorchDefault, TruncNormal
 from ..layer import Layer, Modules, Parts, Sequence, chain
-from ..mixer import Mixer
-from ..mixers import registry as known_mixers
 from ..mixers.convattention import ConvAttention
 from ..mlps import registry as known_mlps
 from ..mlps.mlp import Mlp
@@ -27,6 +25,7 @@ from ..norms.layernorm import LayerNorm
 from ..operator import Operator
 from ..parts import Act, BatchNorm, Conv
 from ..per_stage import PerStage
+from ._fields import Depths, Dims, Mixers
 from ._stage import Stage
 from ._tokens import TokenBlock, TokenStage, refuses_tokens
 from .metaformer import Block
@@ -49,11 +48,9 @@ class CvT(Family):
     notation = "cvt"
     init: ClassVar[Init] = TruncNormal(0.02)
 
-    depths: tuple[PositiveInt, ...] = Field((1, 2, 10), description="blocks of each stage")
-    dims: tuple[PositiveInt, ...] = Field((64, 192, 384), description="channels of each stage")
-    mixers: Annotated[tuple[Mixer, ...], PerStage(known_mixers)] = Field(
-        (ConvAttention(),) * 3, description="token mixer of each stage"
-    )
+    depths: Depths = (1, 2, 10)
+    dims: Dims = (64, 192, 384)
+    mixers: Mixers = (ConvAttention(),) * 3
     mlps: Annotated[tuple[Operator, ...], PerStage(known_mlps)] = Field(
         (Mlp(activation="quick_gelu"),) * 3, description="feed-forward of each stage"
     )

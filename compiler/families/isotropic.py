@@ -18,7 +18,6 @@ from ..heads.classtoken import FirstPosition
 from ..init import Constant, Init, TruncNormal
 from ..layer import Layer, Modules, Parts, Sequence, chain
 from ..mixer import Mixer
-from ..mixers import registry as known_mixers
 from ..mixers.attention import Attention
 from ..mlps import registry as known_mlps
 from ..mlps.mlp import Mlp
@@ -27,7 +26,7 @@ from ..norms import registry as known_norms
 from ..norms.layernorm import LayerNorm
 from ..operator import Operator
 from ..parts import Conv, DropPath, GlobalPool, Weight
-from ..per_stage import PerStage
+from ._fields import Depths, Mixers, everywhere
 from ._frames import added
 from ._stage import Stage
 from ._tokens import TokenBlock, TokenStage, refuses_tokens
@@ -47,12 +46,9 @@ class Isotropic(Family):
     init: ClassVar[Init] = TruncNormal(0.02)
     levels: ClassVar[Literal["stages", "blocks"]] = "blocks"
 
-    depths: tuple[PositiveInt, ...] = Field((12,), min_length=1, description="blocks, split where mixers change")
+    depths: Depths = Field((12,), min_length=1, description="blocks, split where mixers change")
     width: PositiveInt = Field(384, description="channels")
-    mixers: Annotated[tuple[Mixer, ...], PerStage(known_mixers)] = Field(
-        default_factory=lambda data: (Attention(head_channels=64, bias=True),) * len(data.get("depths", ())),
-        description="token mixer of each stage",
-    )
+    mixers: Mixers = Field(default_factory=everywhere(Attention(head_channels=64, bias=True)))
     mlp: Annotated[Operator, known_mlps] | None = Field(Mlp(), description="channel MLP; null leaves it out")
     norm: Annotated[Norm, known_norms] = Field(LayerNorm(), description="norm in front of mixers, MLPs and the head")
     patch: PositiveInt = Field(16, description="side of a patch, pixels")

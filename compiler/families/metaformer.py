@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field
 
 from ..errors import Problem
 from ..family import Family
@@ -19,7 +19,6 @@ from ..heads.mlp import MlpHead
 from ..init import Init, TruncNormal
 from ..layer import Layer, Parts, Sequence, chain
 from ..mixer import Mixer
-from ..mixers import registry as known_mixers
 from ..mlps import registry as known_mlps
 from ..mlps.mlp import Mlp
 from ..norm import Norm
@@ -27,9 +26,7 @@ from ..norms import registry as known_norms
 from ..norms.layernorm import LayerNorm
 from ..operator import Operator
 from ..parts import Conv, DropPath, scale
-from ..per_block import PerBlock
-from ..per_stage import PerStage
-from ._frames import Sizes, sized
+from ._fields import BlockMixers, Depths, Dims, Mixers, Sizes, sized
 from ._stage import Stage
 
 if TYPE_CHECKING:
@@ -57,12 +54,10 @@ class MetaFormer(Family):
     size: Literal["s4", "s12", "s18", "s36", "m36", "b36"] | None = Field(
         None, description="a named size: depths and dims"
     )
-    depths: tuple[PositiveInt, ...] = Field(default_factory=sized(SIZES, 0), description="blocks of each stage")
-    dims: tuple[PositiveInt, ...] = Field(default_factory=sized(SIZES, 1), description="channels of each stage")
-    mixers: Annotated[tuple[Mixer, ...], PerStage(known_mixers)] = Field(description="token mixer of each stage")
-    blocks: Annotated[tuple[tuple[str, Mixer], ...], PerBlock(known_mixers)] = Field(
-        (), description="mixers of single blocks, by path (`stages.0.blocks.1`), in place of their stage's"
-    )
+    depths: Depths = Field(default_factory=sized(SIZES, 0))
+    dims: Dims = Field(default_factory=sized(SIZES, 1))
+    mixers: Mixers
+    blocks: BlockMixers = ()
     mlp: Annotated[Operator, known_mlps] = Field(Mlp(activation="star_relu", bias=False), description="channel MLP")
     norm: Annotated[Norm, known_norms] = Field(LayerNorm(bias=False), description="norm in front of mixers and MLPs")
     patch_norm: Annotated[Norm, known_norms] = Field(

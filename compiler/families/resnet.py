@@ -23,10 +23,9 @@ from ..mixers import registry as known_mixers
 from ..mixers.conv import Conv as ConvMixer
 from ..mixers.dw import DW
 from ..parts import Conv, Pool
-from ..per_block import PerBlock
-from ..per_stage import PerStage
 from ..registry import Registry
 from ._bottleneck import Bottleneck, Chain, conv_stem, shortcut
+from ._fields import BlockMixers, Depths, Mixers, everywhere
 from ._stage import Stage
 
 SIZES: dict[int, tuple[int, ...]] = {
@@ -64,16 +63,12 @@ class ResNet(Family):
     init: ClassVar[Init] = KaimingNormal()
 
     size: Literal[14, 26, 38, 50, 101, 152] = Field(50, description="layers, as the papers count them; sets depths")
-    depths: tuple[PositiveInt, ...] = Field(
-        default_factory=lambda data: SIZES[data.get("size", 50)], description="blocks of each stage"
-    )
-    mixers: Annotated[tuple[Mixer, ...], PerStage(known_mixers)] = Field(
-        default_factory=lambda data: (ConvMixer(),) * len(data.get("depths", ())),
+    depths: Depths = Field(default_factory=lambda data: SIZES[data.get("size", 50)])
+    mixers: Mixers = Field(
+        default_factory=everywhere(ConvMixer()),
         description="spatial filter of each stage",
     )
-    blocks: Annotated[tuple[tuple[str, Mixer], ...], PerBlock(known_mixers)] = Field(
-        (), description="mixers of single blocks, by path (`stages.0.blocks.1`), in place of their stage's"
-    )
+    blocks: BlockMixers = ()
     width: PositiveInt = Field(64, description="channels of the first stage's mixers; they double with every stage")
     expansion: PositiveInt = Field(4, description="channels between blocks over channels of the mixer")
     variant: Variant = Field(

@@ -22,8 +22,8 @@ from ..mixer import Mixer
 from ..mixers import registry as known_mixers
 from ..mixers.conv import Conv as ConvMixer
 from ..parts import Act, BatchNorm, Conv, DropPath
-from ..per_stage import PerStage
 from ._convs import Unit, cannot_widen, widened
+from ._fields import Depths, Mixers, everywhere
 from ._stage import Stage
 
 if TYPE_CHECKING:
@@ -41,10 +41,10 @@ class ResNetCifar(Family):
     notation = "resnet_cifar"
     init: ClassVar[Init] = KaimingNormal()
 
-    depths: tuple[PositiveInt, ...] = Field((3, 3, 3), description="blocks of each stage")
+    depths: Depths = (3, 3, 3)
     width: PositiveInt = Field(16, description="channels of the first stage; they double with every stage")
-    mixers: Annotated[tuple[Mixer, ...], PerStage(known_mixers)] = Field(
-        default_factory=lambda data: (ConvMixer(),) * len(data.get("depths", ())),
+    mixers: Mixers = Field(
+        default_factory=everywhere(ConvMixer()),
         description="convolutions of each stage",
     )
     first: tuple[Annotated[Mixer, known_mixers], ...] = Field(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field
 
 from ..errors import Problem
 from ..family import Family
@@ -17,10 +17,9 @@ from ..heads.linear import LinearHead
 from ..init import Init, TorchDefault
 from ..layer import Layer, Parts, Sequence, chain
 from ..mixer import Mixer
-from ..mixers import registry as known_mixers
 from ..mixers.san import PatchwiseAttention
 from ..parts import Act, BatchNorm, Conv, DropPath, Pool
-from ..per_stage import PerStage
+from ._fields import Depths, Dims, Mixers
 from ._stage import Stage
 
 if TYPE_CHECKING:
@@ -48,13 +47,9 @@ class SAN(Family):
     init: ClassVar[Init] = TorchDefault()
 
     size: Literal[10, 15, 19] = Field(19, description="blocks of the paper's networks; sets depths")
-    depths: tuple[PositiveInt, ...] = Field(
-        default_factory=lambda data: SIZES[data.get("size", 19)], description="blocks of each stage"
-    )
-    dims: tuple[PositiveInt, ...] = Field((64, 256, 512, 1024, 2048), description="channels of each stage")
-    mixers: Annotated[tuple[Mixer, ...], PerStage(known_mixers)] = Field(
-        default_factory=lambda data: _mixers(len(data.get("depths", ()))), description="token mixer of each stage"
-    )
+    depths: Depths = Field(default_factory=lambda data: SIZES[data.get("size", 19)])
+    dims: Dims = (64, 256, 512, 1024, 2048)
+    mixers: Mixers = Field(default_factory=lambda data: _mixers(len(data.get("depths", ()))))
     head: Annotated[Head, known_heads] = Field(LinearHead(), description="from the last map to classes")
 
     def check(self, at: Grid) -> Iterator[Problem]:

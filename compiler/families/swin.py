@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt
 
 from ..errors import Problem
 from ..family import Family
@@ -30,9 +30,8 @@ from ..norms.batchnorm import BatchNorm
 from ..norms.layernorm import LayerNorm
 from ..operator import Operator
 from ..parts import Conv, DropPath, Linear
-from ..per_block import PerBlock
-from ..per_stage import PerStage
-from ._frames import Branch, LinearOrConv, Sizes, conv_frame, sized
+from ._fields import BlockMixers, Depths, Dims, Mixers, Sizes, sized
+from ._frames import Branch, LinearOrConv, conv_frame
 from ._stage import Stage
 
 if TYPE_CHECKING:
@@ -59,12 +58,10 @@ class Swin(Family):
     init: ClassVar[Init] = LinearOrConv()
 
     size: Literal["t", "s", "b"] | None = Field(None, description="a named size: depths and dims")
-    depths: tuple[PositiveInt, ...] = Field(default_factory=sized(SIZES, 0), description="blocks of each stage")
-    dims: tuple[PositiveInt, ...] = Field(default_factory=sized(SIZES, 1), description="channels of each stage")
-    mixers: Annotated[tuple[Mixer, ...], PerStage(known_mixers)] = Field(description="token mixer of each stage")
-    blocks: Annotated[tuple[tuple[str, Mixer], ...], PerBlock(known_mixers)] = Field(
-        (), description="mixers of single blocks, by path (`stages.0.blocks.1`), in place of their stage's"
-    )
+    depths: Depths = Field(default_factory=sized(SIZES, 0))
+    dims: Dims = Field(default_factory=sized(SIZES, 1))
+    mixers: Mixers
+    blocks: BlockMixers = ()
     block: Literal["transformer", "conv"] = Field(
         "transformer",
         description="transformer: norm, mixer; conv: the mixer between two 1x1 convolutions, norms, ReLUs",

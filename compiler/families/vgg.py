@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field
 
 from ..errors import Problem
 from ..family import Family
@@ -21,8 +21,8 @@ from ..mixer import Mixer
 from ..mixers import registry as known_mixers
 from ..mixers.conv import Conv as ConvMixer
 from ..parts import Identity
-from ..per_stage import PerStage
 from ._convs import Unit, cannot_widen, widened
+from ._fields import Depths, Dims, Mixers, everywhere
 from ._stage import Stage
 
 SIZES: dict[int, tuple[int, ...]] = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
@@ -39,13 +39,11 @@ class VGG(Family):
     init: ClassVar[Init] = KaimingNormal()
 
     size: Literal[11, 13, 16, 19] = Field(16, description="layers with weights, as the paper counts them; sets depths")
-    depths: tuple[PositiveInt, ...] = Field(
+    depths: Depths = Field(
         default_factory=lambda data: SIZES[data.get("size", 16)], description="convolutions of each stage"
     )
-    dims: tuple[PositiveInt, ...] = Field((64, 128, 256, 512, 512), description="channels of each stage")
-    mixers: Annotated[tuple[Mixer, ...], PerStage(known_mixers)] = Field(
-        default_factory=lambda data: (CONV,) * len(data.get("depths", ())), description="convolutions of each stage"
-    )
+    dims: Dims = (64, 128, 256, 512, 512)
+    mixers: Mixers = Field(default_factory=everywhere(CONV), description="convolutions of each stage")
     first: Annotated[Mixer, known_mixers] = Field(CONV, description="the convolution that reads the image")
     head: Annotated[Head, known_heads] = Field(LinearHead(), description="from the last map to classes")
 
