@@ -6,25 +6,20 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from small import SPEC, changed
 from typer.testing import CliRunner
 
 from mixspec.cli import app
 from mixspec.zoo.training.data import digits
 from mixspec.zoo.weights import header
 
-SPEC = """\
-name: tiny
-family: metaformer
-image: 8
-in_chans: 1
-classes: 1000
-stem: small
-depths: [1, 1]
-dims: [8, 16]
-res_scale: [false, true]
-mixers: CADAsp b=2 ca=3 agg=3 Ch=4 in stage 1, attention Ch=8 in stage 2
-head: linear
-"""
+TINY = changed(
+    SPEC,
+    "name: tiny",
+    "classes: 1000",
+    "res_scale: [false, true]",
+    "mixers: CADAsp b=2 ca=3 agg=3 Ch=4 in stage 1, attention Ch=8 in stage 2",
+)
 run = CliRunner().invoke
 
 
@@ -32,7 +27,7 @@ run = CliRunner().invoke
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A spec, and the folder ``run`` of its training over two epochs."""
     folder = tmp_path_factory.mktemp("cli")
-    (folder / "tiny.yaml").write_text(SPEC)
+    (folder / "tiny.yaml").write_text(TINY)
     options = ["--data", "digits", "--epochs", "2", "--seed", "1", "--output", str(folder / "run"), "--json"]
     result = run(app, ["train", str(folder / "tiny.yaml"), *options])
     assert result.exit_code == 0, result.stderr

@@ -4,31 +4,25 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from small import SPEC, changed, few_digits
 
 from mixspec.compiler.parse import parse
 from mixspec.compiler.recipe import Recipe
 from mixspec.compiler.resolve import Network, resolve
 from mixspec.zoo.load import fresh
-from mixspec.zoo.training.data import Data, Split, digits
+from mixspec.zoo.training.data import Data
 from mixspec.zoo.training.loop import Trained, train
 from mixspec.zoo.weights import save
 
 from .loopback.client import client
 from .loopback.server import Hub
 
-TINY = """\
-name: tiny
-family: metaformer
-image: 8
-in_chans: 1
-classes: 10
-stem: small
-depths: [1, 1]
-dims: [8, 16]
-res_scale: [false, true]
-mixers: CADAsp b=2 ca=3 agg=3 Ch=4 in stage 1, attention Ch=8 in stage 2
-head: linear
-"""
+TINY = changed(
+    SPEC,
+    "name: tiny",
+    "res_scale: [false, true]",
+    "mixers: CADAsp b=2 ca=3 agg=3 Ch=4 in stage 1, attention Ch=8 in stage 2",
+)
 
 
 @pytest.fixture(scope="session")
@@ -38,11 +32,8 @@ def tiny() -> Network:
 
 @pytest.fixture(scope="session")
 def data() -> Data:
-    """Every tenth of the digits, less where they are only looked at."""
-    whole = digits()
-    few = {name: Split(split.images[:size], split.labels[:size])
-           for (name, split), size in zip(whole.splits.items(), (256, 64, 64), strict=True)}  # fmt: skip
-    return Data(whole.name, whole.classes, few, whole.mean, whole.std)
+    """Some of the digits, fewer where they are only looked at."""
+    return few_digits(256, 64, 64)
 
 
 @pytest.fixture(scope="session")
