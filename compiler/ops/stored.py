@@ -51,7 +51,8 @@ class StoredFilters(nn.Module):
         found = self.spectra.pop(key, None)
         if found is None:
             with torch.inference_mode(False), torch.no_grad():  # held beyond the call, it must not be bound to its mode
-                found = flat_fft.spectrum(filters.unsqueeze(1) if filters.ndim == 2 else filters, layout, dtype)
+                maps = filters.unsqueeze(1) if filters.ndim == 2 else filters
+                found = flat_fft.spectrum(maps, layout, dtype, flat_fft.pairs(filters.device))
         self.spectra[key] = found  # the last one seen stands last
         for oldest in list(self.spectra)[:-SIZES]:
             del self.spectra[oldest]

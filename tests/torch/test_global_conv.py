@@ -100,6 +100,16 @@ def test_blocks_of_images_and_channels_agree():
     assert_same(global_conv(x, filters), whole, (x, filters))
 
 
+@pytest.mark.parametrize("batch", [2, 3])
+def test_images_in_a_pair_do_not_reach_each_other(batch):
+    torch.manual_seed(0)
+    x, filters = torch.randn(batch, 3, 20, 24), torch.randn(3, 39, 47)
+    dark = torch.cat([x[:1], torch.zeros_like(x[1:])])
+    both, alone = global_conv(x, filters), global_conv(dark, filters)
+    torch.testing.assert_close(both[0], alone[0], rtol=0, atol=1e-4)
+    torch.testing.assert_close(both, torch.cat([global_conv(one[None], filters) for one in x]), rtol=0, atol=1e-4)
+
+
 def test_gradcheck(form):
     assert torch.autograd.gradcheck(global_conv, (double(2, 2, 4, 3), double(2, 5, 7)))
     causal = (double(2, 2, 6), double(2, 6))
