@@ -12,36 +12,18 @@ from .figures import Printed, printed
 from .file import File
 
 
+def rows(file: File) -> Iterator[tuple[int, Published]]:
+    """What papers print of the network, each with its place in the list."""
+    return enumerate(file.about.published if file.about else ())
+
+
 def figures(row: Published) -> list[Printed]:
     """The printed figures of a row that can be compared."""
     return [figure for text in (row.params, row.flops) if text is not None and (figure := printed(text))]
 
 
-def params(file: File) -> Iterator[Problem]:
-    """Printed parameters that the network does not have, disputed rows left out."""
-    for index, row in _undisputed(file):
-        yield from _params(file, index, row)
-
-
-def flops(file: File) -> Iterator[Problem]:
-    """Printed work that the network does not have, disputed rows left out."""
-    for index, row in _undisputed(file):
-        yield from _flops(file, index, row)
-
-
-def _undisputed(file: File) -> list[tuple[int, Published]]:
-    if file.about is None or not file.about.published or file.cost is None:
-        return []
-    return [(index, row) for index, row in enumerate(file.about.published) if not row.disputed]
-
-
-def contradictions(file: File, index: int, row: Published) -> Iterator[Problem]:
-    """Every figure of a row that does not come out."""
-    yield from _params(file, index, row)
-    yield from _flops(file, index, row)
-
-
-def _params(file: File, index: int, row: Published) -> Iterator[Problem]:
+def params(file: File, index: int, row: Published) -> Iterator[Problem]:
+    """Printed parameters that the network does not have."""
     figure = printed(row.params) if row.params else None
     if figure and file.cost and not figure.agrees(exact := file.cost.params):
         what = f"{row.params} printed, {exact:,} counted ({figure.show(exact)})"
@@ -49,7 +31,8 @@ def _params(file: File, index: int, row: Published) -> Iterator[Problem]:
         yield file.problem("MX401", what, hint, ("published", index, "params"))
 
 
-def _flops(file: File, index: int, row: Published) -> Iterator[Problem]:
+def flops(file: File, index: int, row: Published) -> Iterator[Problem]:
+    """Printed work that the network does not have by the counter that is named."""
     figure = printed(row.flops) if row.flops else None
     if figure is None or file.network is None or file.cost is None:
         return

@@ -35,9 +35,11 @@ from collections.abc import Iterator
 
 from ...errors import Problem
 from ..file import File
-from ..published import params
+from ..published import params, rows
 
 
 def check(file: File) -> Iterator[Problem]:
-    """Every printed figure against the exact count."""
-    yield from params(file)
+    """Every printed figure against the exact count, disputed rows left out."""
+    for index, row in rows(file):
+        if not row.disputed:
+            yield from params(file, index, row)

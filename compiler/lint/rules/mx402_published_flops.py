@@ -35,9 +35,11 @@ from collections.abc import Iterator
 
 from ...errors import Problem
 from ..file import File
-from ..published import flops
+from ..published import flops, rows
 
 
 def check(file: File) -> Iterator[Problem]:
-    """Every printed figure against the exact count under its counter."""
-    yield from flops(file)
+    """Every printed figure against the exact count under its counter, disputed rows left out."""
+    for index, row in rows(file):
+        if not row.disputed:
+            yield from flops(file, index, row)

@@ -34,19 +34,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...errors import Problem
+from ...spec import Published
 from ..file import File
-from ..published import contradictions, figures
+from ..published import figures, flops, params, rows
 
 severity = "warning"
 
 
 def check(file: File) -> Iterator[Problem]:
     """Disputes of rows whose params and flops are both stated and both agree."""
-    if file.about is None or not file.about.published or file.cost is None:
-        return
-    for index, row in enumerate(file.about.published):
-        if row.disputed and figures(row) and not any(contradictions(file, index, row)):
+    for index, row in rows(file):
+        if row.disputed and figures(row) and file.cost and not any(_contradictions(file, index, row)):
             where = ("published", index, "disputed")
             yield file.problem(
                 "MX403", "the printed figures agree with the network", "remove `disputed`", where, key=True
             )
+
+
+def _contradictions(file: File, index: int, row: Published) -> Iterator[Problem]:
+    yield from params(file, index, row)
+    yield from flops(file, index, row)

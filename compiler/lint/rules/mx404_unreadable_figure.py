@@ -35,13 +35,12 @@ from collections.abc import Iterator
 from ...errors import Problem
 from ..figures import printed
 from ..file import File
+from ..published import rows
 
 
 def check(file: File) -> Iterator[Problem]:
     """Every params and flops that says nothing."""
-    if file.about is None:
-        return
-    for index, row in enumerate(file.about.published):
+    for index, row in rows(file):
         for key in ("params", "flops"):
             text = getattr(row, key)
             if text is not None and printed(text) is None:

@@ -35,15 +35,14 @@ from collections.abc import Iterator
 
 from ...errors import Problem
 from ..file import File
+from ..published import rows
 
 severity = "warning"
 
 
 def check(file: File) -> Iterator[Problem]:
     """Rows that name a counter and print no flops."""
-    if file.about is None:
-        return
-    for index, row in enumerate(file.about.published):
+    for index, row in rows(file):
         if row.flops is None and file.has(("published", index, "counter")):
             where = ("published", index, "counter")
             yield file.problem("MX405", "counter without flops", "add the printed flops", where, key=True)

@@ -36,11 +36,12 @@ from dataclasses import replace
 from ...errors import Problem
 from ...spec import Published
 from ..file import File
+from ..published import rows
 
 
 def check(file: File) -> Iterator[Problem]:
     """Every accuracy out of its range."""
-    for index, row in enumerate(file.about.published if file.about else ()):
+    for index, row in rows(file):
         yield from _row(file, index, row)
 
 
