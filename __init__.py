@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 _HOMES = {
+    "SpecError": ".compiler.errors",
     "parse": ".compiler.parse",
     "resolve": ".compiler.resolve",
     "cost": ".compiler.cost",
@@ -25,6 +26,7 @@ _HOMES = {
 if TYPE_CHECKING:  # the same names, for type checkers and editors
     from .compiler.cost import cost as cost
     from .compiler.cost import count as count
+    from .compiler.errors import SpecError as SpecError
     from .compiler.fast import drift as drift
     from .compiler.fast import fast as fast
     from .compiler.freeze import freeze as freeze
