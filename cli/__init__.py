@@ -26,6 +26,7 @@ import sys
 from collections.abc import Iterator, MutableMapping
 from functools import cached_property
 from importlib import import_module
+from inspect import cleandoc
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -76,11 +77,20 @@ class Commands(MutableMapping[str, Any]):
 def _command(name: str) -> Any:
     """The command, or the group of commands, out of its file."""
     module = import_module(f"{__name__}.{name.replace('-', '_')}")
-    if hasattr(module, "app"):
-        return get_command(module.app)
-    app = typer.Typer(add_completion=False, context_settings=HELP)
-    app.command(name)(module.command)
-    return get_command(app)
+    app = getattr(module, "app", None)
+    if app is None:
+        app = typer.Typer(add_completion=False, context_settings=HELP)
+        app.command(name)(module.command)
+    return _flowing(get_command(app))
+
+
+def _flowing(command: Any) -> Any:
+    """The command, and those in it, with paragraphs of help whose lines end where the terminal's do."""
+    paragraphs = cleandoc(command.help or "").split("\n\n")
+    command.help = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+    for inner in getattr(command, "commands", {}).values():
+        _flowing(inner)
+    return command
 
 
 class Group(TyperGroup):

@@ -17,7 +17,7 @@ def git(*arguments: str) -> bytes:
     except FileNotFoundError:
         raise typer.BadParameter("git is not installed") from None
     if done.returncode:
-        said = done.stderr.decode("utf-8", "replace").strip().partition("\n")[0]
+        said = done.stderr.decode("utf-8", "replace").strip().partition("\n")[0].removeprefix("fatal: ")
         outside = "not a git repository" in said.lower()
         raise typer.BadParameter("this folder is in no git repository" if outside else said or "git failed")
     return done.stdout

@@ -15,7 +15,8 @@ from ..zoo.card import card
 from ._options import Models
 
 Output = Annotated[
-    Path | None, typer.Option("--output", metavar="DIR", help="Write NAME.md into this folder; else print the cards.")
+    Path | None,
+    typer.Option("--output", "-o", metavar="DIR", help="Write NAME.md into this folder; else print the cards."),
 ]
 
 

@@ -14,6 +14,7 @@ from ..compiler.errors import Problem, SpecError
 from ..compiler.parse import Spec, typed
 from ..compiler.resolve import Network, resolve
 from ._git import changed, fork, show
+from ._options import Json
 from ._table import print_json
 
 Format = Literal["text", "json", "markdown"]
@@ -24,6 +25,7 @@ def command(
     old: Annotated[str, typer.Argument(metavar="OLD", help="A name, a file, REVISION:FILE, or OLD..NEW alone.")],
     new: Annotated[list[str] | None, typer.Argument(metavar="[NEW]", help="As OLD; behind OLD..NEW: paths.")] = None,
     output_format: Annotated[Format, typer.Option("--format", help="Markdown is for a pull request.")] = "text",
+    json: Json = False,
 ) -> None:
     """Compare networks: settings, and stage by stage shapes, parameters, multiply-adds and activation bytes.
 
@@ -39,7 +41,7 @@ def command(
         raise typer.BadParameter("give two specs, or OLD..NEW")
     else:
         changes, problems = [diff(resolve(_spec(old)), resolve(_spec(new[0])))], []
-    _print(changes, output_format)
+    _print(changes, "json" if json else output_format)
     for problem in problems:
         typer.echo(str(problem), err=True)
     if problems:

@@ -19,7 +19,7 @@ def command(
     """Print the JSON Schema of specs, for editors and other validators.
 
     Save it and name it in the first line of a spec, and editors complete and explain every key:
-    # yaml-language-server: $schema=mixspec.schema.json
+    `# yaml-language-server: $schema=mixspec.schema.json`
     """
     if recipe:
         return print_json(recipe_schema())

@@ -13,7 +13,7 @@ from itertools import islice
 from .errors import Path, Problem, Span, SpecError
 from .events import Builder
 from .scalars import UNWELCOME, describe, remedy, unwelcome
-from .suggest import nearest
+from .suggest import nearest, offer
 from .syntax import START
 
 CODES = {
@@ -110,11 +110,11 @@ def content(path: pathlib.Path, source: str | None = None) -> bytes:
 
 def _near(path: pathlib.Path) -> str:
     try:
-        names = [entry.name for entry in islice(path.parent.iterdir(), 1000) if entry.name != path.name]
+        entries = [entry for entry in islice(path.parent.iterdir(), 1000) if entry.suffix in ENDINGS]
     except OSError:
         return f"there is no folder {path.parent}"
-    near = nearest(path.name, names)
-    return f"did you mean {' or '.join(near)}?" if near else ""
+    files = {entry.stem: entry.name for entry in entries if entry.name != path.name}
+    return offer([files[stem] for stem in nearest(path.stem, files)], ())
 
 
 def _error(source: str, code: str, what: str, hint: str = "", span: Span = START) -> SpecError:

@@ -38,6 +38,7 @@ def test_a_command_explains_itself(name: str) -> None:
     assert module.__doc__ and module.__doc__.startswith(f"mixspec {name}: ")
     helped = runner.invoke(app, [name, "--help"])
     assert helped.exit_code == 0 and module.command.__doc__.split("\n")[0][:30] in helped.stdout
+    assert "\n" not in Commands()[name].help.replace("\n\n", ""), "the terminal breaks lines"
     silent = [p.name for p in Commands()[name].params if not p.help and p.name != "help"]
     assert silent == [], "parameters without help"
 

@@ -56,6 +56,7 @@ def test_revisions(repository: Path) -> None:
     assert sorted(titles) == ["gone: removed", "new: added", "small"]
     assert run("HEAD..HEAD").stdout == "No spec changed.\n"
     [change] = json.loads(run("HEAD~1..HEAD", "specs/small.yaml", "--format", "json").stdout)
+    assert [change] == json.loads(run("HEAD~1..HEAD", "specs/small.yaml", "--json").stdout)
     assert change["settings"]["mixers.0.type"] == {"old": "SepConv", "new": "attention"}
 
 
@@ -106,5 +107,6 @@ def test_wrong_usage(repository: Path) -> None:
         ["--", "--output=x..HEAD"],
         ["HEAD:nosuch.yaml", "specs/small.yaml"],
     ):
-        assert run(*arguments).exit_code == 2
+        done = run(*arguments)
+        assert done.exit_code == 2 and "fatal" not in done.stderr
     assert not (repository / "x").exists()

@@ -97,6 +97,8 @@ def test_standard_input(folder: Path) -> None:
 
 
 def test_a_missing_file_is_a_finding_like_any_other(folder: Path) -> None:
+    (folder / "other.yaml").write_text(GOOD, encoding="utf-8")
+    assert "did you mean" not in run("nope.yaml").stdout
     done = run("tinny.yaml", "nosuch", "sub/bad.yaml")
     assert done.exit_code == 1
     assert places(done.stdout)[:2] == ["tinny.yaml:1:1: MX001", "nosuch:1:1: MX001"]
