@@ -4,10 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
+from commands import complaint, ended
 from small import SPEC, changed
-from typer.testing import CliRunner
 
-from mixspec.cli import app
 from mixspec.cli._sweeps import numbers
 from mixspec.compiler.parse import parse
 from mixspec.compiler.resolve import resolve
@@ -22,7 +21,6 @@ MIXERS = {
     "none": "attention Ch=8",
     "gabor": "Gabor k=3",
 }
-run = CliRunner().invoke
 
 
 @pytest.fixture(scope="module")
@@ -36,17 +34,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {name: str(folder / f"{name}.safetensors") for name in MIXERS}
 
 
-def complaint(*words: str, code: int = 1) -> str:
-    result = run(app, list(words))
-    assert (result.exit_code, result.stdout) == (code, ""), result.output
-    if code == 1:
-        assert len(result.stderr.strip().splitlines()) == 1
-    return result.stderr
-
-
 def test_prune_writes_a_smaller_file_that_answers_as_told(files: dict[str, str], tmp_path: Path) -> None:
     small = str(tmp_path / "small.safetensors")
-    result = run(app, ["prune", files["cada"], "--budget", "100", "--output", small, "--json"])
+    result = ended("prune", files["cada"], "--budget", "100", "--output", small, "--json")
     assert result.exit_code == 0, result.stderr
     told = json.loads(result.stdout)
     assert told["files"] == [files["cada"], small]
@@ -55,14 +45,14 @@ def test_prune_writes_a_smaller_file_that_answers_as_told(files: dict[str, str],
         assert after < before
     assert told["removed"] == told["base_kernels"] == 6 * (2 + 2 + 4)
     assert told["mixers"] == "CADAsp b=1 agg=3 Ch=4" and told["split"] == "val"
-    seen = json.loads(run(app, ["eval", small, "--split", "val", "--json"]).stdout)
+    seen = json.loads(ended("eval", small, "--split", "val", "--json").stdout)
     assert (seen["name"], seen["top1"]) == ("tiny_pruned", told["top1_after"])
     held = header(small)
     assert held.recipe == {"epochs": 1} and held.metrics["pruned"]["removed"] == told["removed"]
 
 
 def test_prune_for_people(files: dict[str, str]) -> None:
-    result = run(app, ["prune", files["cada"], "--split", "test"])
+    result = ended("prune", files["cada"], "--split", "test")
     lines = result.stdout.splitlines()
     assert lines[0].split()[:3] == ["mixer", "before", "heads"] and len(lines[1:4]) == 3
     assert any(line.startswith("MACs ") for line in lines) and any(line.startswith("mixers: CADAsp") for line in lines)
@@ -71,27 +61,27 @@ def test_prune_for_people(files: dict[str, str]) -> None:
 
 def test_prune_of_gabor_slices(files: dict[str, str], tmp_path: Path) -> None:
     small = str(tmp_path / "small.safetensors")
-    told = json.loads(run(app, ["prune", files["gabor"], "--budget", "100", "-o", small, "--json"]).stdout)
+    told = json.loads(ended("prune", files["gabor"], "--budget", "100", "-o", small, "--json").stdout)
     assert told["removed"] == told["slices"] == 64 + 64 + 256
     assert [layer["kept"] for layer in told["layers"]] == [0, 0, 0]
-    assert run(app, ["eval", small]).exit_code == 0
-    assert "slices removed" in run(app, ["prune", files["gabor"]]).stdout
+    assert ended("eval", small).exit_code == 0
+    assert "slices removed" in ended("prune", files["gabor"]).stdout
 
 
 def test_inspect_says_what_there_is(files: dict[str, str]) -> None:
-    both = json.loads(run(app, ["inspect", files["both"], "--json"]).stdout)
+    both = json.loads(ended("inspect", files["both"], "--json").stdout)
     assert [row["path"] for row in both["correlation"]] == [f"stages.0.blocks.{block}.mixer" for block in (0, 1)]
     assert [row["path"] for row in both["kernel_size"]] == ["stages.1.blocks.0.mixer"]
     assert all(0 < row["base"] < 1 for row in both["correlation"])
     assert both["kernel_size"][0]["map_side"] == 4 and both["threshold"] == 0.05
-    assert json.loads(run(app, ["inspect", files["hpx"], "--json"]).stdout)["correlation"] == []
-    lines = run(app, ["inspect", files["both"]]).stdout.splitlines()
+    assert json.loads(ended("inspect", files["hpx"], "--json").stdout)["correlation"] == []
+    lines = ended("inspect", files["both"]).stdout.splitlines()
     assert lines[0].startswith("mixer") and "coverage" in lines[-2] and len(lines) == 6
 
 
 def test_eval_sweeps(files: dict[str, str]) -> None:
     words = ["eval", files["hpx"], "--crop-ratios", "0.8:1:0.025", "--images", "8,12x8", "--truncate", "0.5,2"]
-    told = json.loads(run(app, [*words, "--json"]).stdout)
+    told = json.loads(ended(*words, "--json").stdout)
     assert [row["ratio"] for row in told["crop_ratios"]["crops"]] == [
         0.8,
         0.825,
@@ -107,7 +97,7 @@ def test_eval_sweeps(files: dict[str, str]) -> None:
     assert told["crop_ratios"]["sd_population"] <= told["crop_ratios"]["sd_sample"]
     assert [row["image"] for row in told["images"]] == [8, [12, 8]]
     assert [(row["stage"], row["size"]) for row in told["truncation"]] == [(1, 0.5), (1, 2), (2, 0.5), (2, 2)]
-    text = run(app, words).stdout
+    text = ended(*words).stdout
     assert "SD population" in text and "12x8" in text and "change, points" in text
 
 
@@ -122,9 +112,9 @@ def test_lists_of_numbers(text: str, expected: list[float]) -> None:
 def test_build_resamples(files: dict[str, str], tmp_path: Path) -> None:
     spec, large = files["hpx"].replace(".safetensors", ".yaml"), str(tmp_path / "large.safetensors")
     words = ["build", spec, "--weights", files["hpx"], "--image", "16", "--save", large]
-    assert run(app, [*words, "--resample", "coverage"]).exit_code == 0
+    assert ended(*words, "--resample", "coverage").exit_code == 0
     assert header(large).tensors["stages.0.blocks.0.mixer.positions"] == "(1, 32, 31, 31)"
-    assert run(app, words).exit_code == 0
+    assert ended(*words).exit_code == 0
     assert header(large).tensors["stages.0.blocks.0.mixer.positions"] == "(1, 32, 15, 15)"
 
 

@@ -5,11 +5,10 @@ import os
 from pathlib import Path
 
 import pytest
+from commands import complaint, ended
 from PIL import Image
 from small import SPEC, changed
-from typer.testing import CliRunner
 
-from mixspec.cli import app
 from mixspec.zoo.training.data import digits
 from mixspec.zoo.weights import header
 
@@ -20,7 +19,6 @@ TINY = changed(
     "res_scale: [false, true]",
     "mixers: CADAsp b=2 ca=3 agg=3 Ch=4 in stage 1, attention Ch=8 in stage 2",
 )
-run = CliRunner().invoke
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +27,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cli")
     (folder / "tiny.yaml").write_text(TINY)
     options = ["--data", "digits", "--epochs", "2", "--seed", "1", "--output", str(folder / "run"), "--json"]
-    result = run(app, ["train", str(folder / "tiny.yaml"), *options])
+    result = ended("train", str(folder / "tiny.yaml"), *options)
     assert result.exit_code == 0, result.stderr
     (folder / "told.json").write_text(result.stdout)
     return folder
@@ -38,16 +36,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def weights(folder: Path) -> str:
     return str(folder / "run" / "best.safetensors")
-
-
-def complaint(*words: str, code: int = 1) -> str:
-    """The one line that a wrong command line gives."""
-    result = run(app, list(words))
-    assert result.exit_code == code, result.output
-    assert result.stdout == ""
-    if code == 1:
-        assert len(result.stderr.strip().splitlines()) == 1
-    return result.stderr
 
 
 def test_train_leaves_weights_and_a_log(folder: Path) -> None:
@@ -67,17 +55,17 @@ def test_train_leaves_weights_and_a_log(folder: Path) -> None:
 
 def test_train_says_each_epoch_once(folder: Path) -> None:
     words = ["train", str(folder / "tiny.yaml"), "--epochs", "1", "--output", str(folder / "other")]
-    result = run(app, words)
+    result = ended(*words)
     assert result.exit_code == 0
     assert result.stdout.startswith(f"{folder}/other/best.safetensors: epoch 1, ")
     (line,) = result.stderr.strip().splitlines()
     assert line.startswith("epoch 1/1  loss ") and line.endswith("best")
     assert "already" not in complaint(*words) and "of another training" in complaint(*words)
-    assert run(app, [*words, "--overwrite"]).exit_code == 0
+    assert ended(*words, "--overwrite").exit_code == 0
 
 
 def test_eval_json(weights: str) -> None:
-    told = json.loads(run(app, ["eval", weights, "--data", "digits", "--split", "test", "--json"]).stdout)
+    told = json.loads(ended("eval", weights, "--data", "digits", "--split", "test", "--json").stdout)
     scores = {
         "images",
         "top1",
@@ -98,23 +86,21 @@ def test_eval_json(weights: str) -> None:
 
 
 def test_eval_repeats_what_training_measured(folder: Path, weights: str) -> None:
-    told = json.loads(run(app, ["eval", weights, "--split", "val", "--json"]).stdout)
+    told = json.loads(ended("eval", weights, "--split", "val", "--json").stdout)
     trained = json.loads((folder / "told.json").read_text())
     assert told["top1"] == trained["val_top1"]
     assert told["loss"] == pytest.approx(trained["val_loss"], abs=2e-6)  # eval runs the frozen copy
 
 
 def test_eval_for_people(weights: str) -> None:
-    result = run(app, ["eval", weights])
+    result = ended("eval", weights)
     assert result.exit_code == 0
     assert result.stdout.splitlines()[0].split() == ["class", "images", "top-1", "%"]
     assert "tiny on digits, test: top-1 " in result.stdout
 
 
 def test_predict_json_by_index(weights: str) -> None:
-    told = json.loads(
-        run(app, ["predict", weights, "--data", "digits", "--index", "5,0", "--top", "2", "--json"]).stdout
-    )
+    told = json.loads(ended("predict", weights, "--data", "digits", "--index", "5,0", "--top", "2", "--json").stdout)
     labels = digits().splits["test"].labels
     assert [answer["image"] for answer in told] == ["digits/test/5", "digits/test/0"]
     assert [answer["label"] for answer in told] == [str(int(labels[5])), str(int(labels[0]))]
@@ -129,8 +115,8 @@ def test_predict_of_files_agrees_with_the_same_built_in_images(weights: str, tmp
     for index, image in enumerate(digits().splits["test"].images[:2, 0]):
         files.append(str(tmp_path / f"{index}.png"))
         Image.fromarray((image * 255).round().byte().numpy()).save(files[-1])
-    by_file = json.loads(run(app, ["predict", weights, *files, "--json"]).stdout)
-    by_index = json.loads(run(app, ["predict", weights, "--data", "digits", "--index", "0,1", "--json"]).stdout)
+    by_file = json.loads(ended("predict", weights, *files, "--json").stdout)
+    by_index = json.loads(ended("predict", weights, "--data", "digits", "--index", "0,1", "--json").stdout)
     assert [answer["image"] for answer in by_file] == files
     for one, other in zip(by_file, by_index, strict=True):
         assert "label" not in one
@@ -138,7 +124,7 @@ def test_predict_of_files_agrees_with_the_same_built_in_images(weights: str, tmp
 
 
 def test_predict_for_people(weights: str) -> None:
-    result = run(app, ["predict", weights, "--data", "digits", "--index", "0", "--top", "99"])
+    result = ended("predict", weights, "--data", "digits", "--index", "0", "--top", "99")
     heads, row = result.stdout.splitlines()
     assert heads.split() == ["image", "label", *(f"{rank}." for rank in range(1, 11))]
     assert row.startswith("digits/test/0 ")

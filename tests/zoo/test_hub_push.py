@@ -12,12 +12,11 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from commands import run
 from huggingface_hub import constants
 from safetensors.torch import load_file
-from typer.testing import CliRunner
 
 import mixspec
-from mixspec.cli import app
 from mixspec.compiler.catalogue import find
 from mixspec.compiler.parse import parse
 from mixspec.compiler.resolve import Network, resolve
@@ -31,12 +30,6 @@ from .loopback.values import PART_SIZE, READ_TOKEN, TOKEN
 
 REPO = "org/tiny"
 FILES = [".eval_results/digits.yaml", "LICENSE", "README.md", "config.json", "model.safetensors", "spec.yaml"]
-
-
-def run(*words: object) -> tuple[int, str]:
-    done = CliRunner().invoke(app, [*map(str, words)])
-    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
-    return done.exit_code, done.output
 
 
 def head(hub: Hub, ref: str = "main") -> dict[str, bytes]:

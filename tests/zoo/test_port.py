@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 import timm
 import torch
+from commands import run
 from safetensors.torch import load_file, save_file
-from typer.testing import CliRunner
 
-from mixspec.cli import app
 from mixspec.zoo.load import network
 from mixspec.zoo.port import foreign, ported
 from mixspec.zoo.ports import LAYOUTS, layout
@@ -43,12 +42,6 @@ def theirs() -> State:
     return {key: torch.randn_like(value) for key, value in model.state_dict().items()}
 
 
-def run(*words: object) -> tuple[int, str]:
-    done = CliRunner().invoke(app, ["port", *map(str, words)])
-    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
-    return done.exit_code, done.output
-
-
 def test_every_layout_has_a_name() -> None:
     assert all(isinstance(layout(name), Layout) for name in LAYOUTS)
 
@@ -60,13 +53,13 @@ def test_there_and_back(spec: Path, theirs: State, tmp_path: Path, suffix: str) 
         save_file(theirs, file)
     else:
         torch.save({"epoch": 3, "state_dict": {f"module.{key}": value for key, value in theirs.items()}}, file)
-    code, said = run(file, "--layout", "timm_convnext", "--spec", spec, "--output", ours)
+    code, said = run("port", file, "--layout", "timm_convnext", "--spec", spec, "--output", ours)
     assert (code, said) == (0, f"wrote {ours}: {len(theirs)} tensors of {file} as {spec}\n")
     held = header(ours)
     assert held.network.name == "small"
     assert held.recipe["ported"]["layout"] == "timm_convnext" and len(held.recipe["ported"]["sha256"]) == 64
     assert load(ours)(torch.randn(2, 3, 64, 64)).shape == (2, 5)
-    code, said = run(ours, "--to-layout", "timm_convnext", "--like", file, "--output", back)
+    code, said = run("port", ours, "--to-layout", "timm_convnext", "--like", file, "--output", back)
     assert code == 0, said
     assert all(torch.equal(value, theirs[key]) for key, value in load_file(back).items())
 
@@ -78,9 +71,9 @@ def test_back_in_the_shapes_of_timm_s_own_model(tmp_path: Path) -> None:
     file, ours, back = (tmp_path / f"{name}.safetensors" for name in ("theirs", "ours", "back"))
     save_file(model.state_dict(), file)
     words = ("--layout", "timm_convnext", "--spec", tmp_path / "small.yaml", "--classes", 3)
-    code, said = run(file, *words, "--output", ours)
+    code, said = run("port", file, *words, "--output", ours)
     assert code == 0, said
-    assert run(ours, "--to-layout", "timm_convnext", "--like", "timm:test_convnext", "--output", back)[0] == 0
+    assert run("port", ours, "--to-layout", "timm_convnext", "--like", "timm:test_convnext", "--output", back)[0] == 0
     state = load_file(back)
     assert all(torch.equal(value, state[key]) for key, value in model.state_dict().items())
 
@@ -88,14 +81,14 @@ def test_back_in_the_shapes_of_timm_s_own_model(tmp_path: Path) -> None:
 def test_wrong_layout_is_told_from_both_sides(spec: Path, theirs: State, tmp_path: Path) -> None:
     save_file(theirs, tmp_path / "a.safetensors")
     file, output = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
-    code, said = run(file, "--layout", "timm_swin", "--spec", spec, "--output", output)
+    code, said = run("port", file, "--layout", "timm_swin", "--spec", spec, "--output", output)
     assert code == 1
     first, *rest = said.splitlines()
     assert first.startswith(f"{file}: MX807 the tensors are not those of this layout: ")
     assert any(line.startswith("  missing     stem.conv.weight") for line in rest)
     assert any(line.startswith("  unexpected  ") for line in rest)
     assert not output.exists()
-    code, said = run(file, "--layout", "timm_convnext", "--spec", spec, "--output", output, "--classes", 7)
+    code, said = run("port", file, "--layout", "timm_convnext", "--spec", spec, "--output", output, "--classes", 7)
     assert code == 1 and "misshapen   head.fc.weight foreign (5, 16), spec (7, 16)" in said
 
 
@@ -109,7 +102,9 @@ class Bomb:
 
 def test_code_in_a_checkpoint_does_not_run(spec: Path, theirs: State, tmp_path: Path) -> None:
     torch.save({"state_dict": theirs, "args": Bomb(tmp_path / "boom")}, tmp_path / "a.pth")
-    code, said = run(tmp_path / "a.pth", "--layout", "timm_convnext", "--spec", spec, "-o", tmp_path / "b.safetensors")
+    code, said = run(
+        "port", tmp_path / "a.pth", "--layout", "timm_convnext", "--spec", spec, "-o", tmp_path / "b.safetensors"
+    )
     assert (code, len(said.splitlines())) == (1, 1)
     assert "MX807 more than tensors: loading it would run" in said and "not loaded" in said
     assert not (tmp_path / "boom").exists()
@@ -166,6 +161,6 @@ def test_values_that_are_not_finite_are_not_ported(spec: Path, theirs: State, tm
     ],
 )
 def test_wrong_usage(tmp_path: Path, words: tuple[str, ...], told: str) -> None:
-    code, said = run(tmp_path / "a.pth", "-o", tmp_path / "b.safetensors", *words)
+    code, said = run("port", tmp_path / "a.pth", "-o", tmp_path / "b.safetensors", *words)
     assert code == 2 and told in " ".join(said.replace("│", " ").split())
     assert not list(tmp_path.iterdir())
