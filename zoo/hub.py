@@ -15,6 +15,7 @@ from pathlib import Path
 
 from .. import __version__
 from .huberrors import AGAIN, NOT_WHAT_IT_SAID, WRONG_ADDRESS, HubError, told
+from .reach import unreachable
 
 WEIGHTS = "model.safetensors"
 MAIN = "main"
@@ -78,6 +79,8 @@ def pull(address: Address) -> Pulled:
     from huggingface_hub import constants, hf_hub_download
 
     with told(str(address)):
+        if not _cached(address) and (never := unreachable()):
+            raise never
         pointer = Path(
             hf_hub_download(
                 address.repo,
@@ -99,6 +102,14 @@ def pull(address: Address) -> Pulled:
         what = f"{address}: sha256 {str(said)[:12]} was announced, {sha256[:12]} came"
         raise HubError.of(NOT_WHAT_IT_SAID, what, AGAIN)
     return Pulled(pointer, address, commit, sha256, pointer.stat().st_size)
+
+
+def _cached(address: Address) -> bool:
+    """Whether the cache has a file for the address, which may be no longer the Hub's."""
+    from huggingface_hub import constants, try_to_load_from_cache
+
+    folder = constants.HF_HUB_CACHE
+    return isinstance(try_to_load_from_cache(address.repo, address.file, folder, address.revision), str)
 
 
 def _commit(pointer: Path, address: Address) -> str:

@@ -23,6 +23,7 @@ from ..compiler.resolve import Network, resolve
 from .card import card
 from .hub import MAIN, WEIGHTS, Address
 from .huberrors import LOG_IN, NO_ACCESS, NOT_PUSHED, WRONG_ADDRESS, HubError, told
+from .reach import unreachable
 from .timm_config import CONFIG, config_text
 from .weights import Header, canonical_text, header, read
 
@@ -90,6 +91,8 @@ def push(package: Package, repo: str, *, private: bool = False, pull_request: bo
             raise HubError.of(NO_ACCESS, f"{address}: there is no token to push with", LOG_IN)
         if constants.HF_HUB_OFFLINE:
             raise HubError.of(NOT_PUSHED, f"{address}: HF_HUB_OFFLINE is set", "unset it to push, or --dry-run")
+        if never := unreachable():
+            raise never
         api = HfApi(endpoint=constants.ENDPOINT, library_name="mixspec", library_version=__version__)
         if not pull_request:
             api.create_repo(repo, private=private or None, exist_ok=True)

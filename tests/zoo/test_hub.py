@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import socket
 from pathlib import Path
 
 import pytest
 import torch
+from httpx2 import ConnectError
 from huggingface_hub import constants
 
 import mixspec
 from mixspec.compiler.resolve import Network
+from mixspec.zoo import reach
 from mixspec.zoo.hub import Address, is_remote, local, pull
 from mixspec.zoo.huberrors import HubError
 from mixspec.zoo.load import fresh
@@ -98,6 +101,63 @@ def test_offline_the_cache_answers(hub: Hub, weights: Path, monkeypatch: pytest.
     with pytest.raises(HubError, match=r"MX853 hf://org/tiny@v2: not in the cache, and HF_HUB_OFFLINE is set"):
         local(f"hf://{REPO}@v2")
     assert not hub.requests
+
+
+NO_NAME, NOT_NOW = (socket.gaierror(code, "look-up failed") for code in (socket.EAI_NONAME, socket.EAI_AGAIN))
+
+
+@pytest.mark.parametrize(
+    ("failure", "connected", "proxy", "certain"),
+    [
+        (None, True, "", False),
+        (NO_NAME, True, "", True),
+        (NO_NAME, True, "https_proxy", False),
+        (NO_NAME, True, "ALL_PROXY", False),
+        (NO_NAME, True, "http_proxy", True),  # which is asked for other addresses
+        (NOT_NOW, True, "", False),
+        (NOT_NOW, False, "", True),
+        (NOT_NOW, False, "https_proxy", False),
+    ],
+)
+def test_only_what_is_certain_keeps_the_client_from_trying(
+    failure: OSError | None, connected: bool, proxy: str, certain: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def look_up(host: str, *_: object, **__: object) -> list[object]:
+        assert host == "mirror.example"
+        if failure:
+            raise failure
+        return []
+
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "ENDPOINT", "https://user:secret@mirror.example:8443/hub")
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    monkeypatch.setattr(reach, "connected", lambda: connected)
+    if proxy:
+        monkeypatch.setenv(proxy, "http://127.0.0.1:3128")
+    assert (reach.unreachable() is not None) is certain
+    monkeypatch.setenv("no_proxy", "mirror.example")
+    assert (reach.unreachable() is not None) is (failure is NO_NAME or not connected)
+
+
+def test_without_a_network_it_is_said_at_once(hub: Hub, weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub.put(REPO, {"model.safetensors": weights.read_bytes()})
+    held = pull(Address(REPO))
+    hub.requests.clear()
+    monkeypatch.setattr("mixspec.zoo.hub.unreachable", lambda: ConnectError("[Errno -2] Name or service not known"))
+    with pytest.raises(HubError, match=r"MX853 hf://org/tiny@v2: .* cannot be reached: name or service not known"):
+        local(f"hf://{REPO}@v2")
+    assert not hub.requests
+    assert pull(Address(REPO)) == held  # of what is in the cache the client is asked, who may be right
+
+
+def test_a_machine_is_connected_where_a_way_leads_out_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reach, "SOMEWHERE", [(socket.AF_INET, "127.0.0.1")])
+    assert reach.connected()
+    monkeypatch.setattr(reach, "SOMEWHERE", [(socket.AF_INET, "255.255.255.255")])  # needs permission to be sent to
+    assert not reach.connected()
 
 
 def test_without_links_in_the_cache(hub: Hub, weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
