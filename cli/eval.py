@@ -10,6 +10,7 @@ import typer
 
 from ._judged import Bar, about, facts, report, title
 from ._options import Json
+from ._pictures import Confusion
 from ._sweeps import CropRatios, Images, Truncate, show, sweep
 from ._table import print_json
 from ._trained import DataSet, Part
@@ -29,10 +30,6 @@ Files = Annotated[
 Together = Annotated[
     Literal["probabilities", "logits"],
     typer.Option("--ensemble", help="What several networks' answers are the mean of."),
-]
-Confusion = Annotated[
-    Path | None,
-    typer.Option("--confusion", metavar="FILE", help="Draw true classes against answers: .png, .pdf, .svg."),
 ]
 Resume = Annotated[
     Path | None, typer.Option("--resume", metavar="FILE", help="Keep what is done in FILE, and go on from there.")

@@ -14,6 +14,7 @@ from ..compiler.errors import SpecError
 from ..compiler.show import si
 from . import HELP
 from ._options import Json
+from ._pictures import Picture
 from ._table import print_json, table
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ Setting = Annotated[
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="List the runs and what has been done of them.")]
 Markdown = Annotated[bool, typer.Option("--markdown", help="Print a table in Markdown.")]
-Picture = Annotated[Path, typer.Option("--picture", "-p", metavar="FILE", help="Where to write it: .png, .svg, .pdf.")]
 
 
 @app.callback()
@@ -98,10 +98,8 @@ def table_(name: Name, output: Folder, markdown: Markdown = False, json: Json = 
 @app.command()
 def plot(name: Name, output: Folder, picture: Picture) -> None:
     """Draw every variant's accuracies, with mean and spread, beside its multiply-adds."""
-    from ..zoo.sweep.plot import FORMATS, draw
+    from ..zoo.sweep.plot import draw
 
-    if picture.suffix not in FORMATS:
-        raise typer.BadParameter(f"{picture} ends in none of {', '.join(FORMATS)}", param_hint="--picture")
     plan = sweeps.read(name)
     draw(plan.sweep, _rows(plan, output), picture)
     typer.echo(picture)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..compiler.errors import SpecError
-from .atomic import replacing
+from .picture import save
 from .training.data import UNFIT
 from .training.evaluate import Evaluation
 from .training.tally import BINS, MOST_CLASSES
@@ -15,7 +15,6 @@ from .training.tally import BINS, MOST_CLASSES
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-KINDS = (".png", ".pdf", ".svg")
 NAMED = 40
 """Classes up to which the axes carry names."""
 
@@ -24,8 +23,6 @@ def draw(seen: Evaluation, classes: Sequence[str], path: Path, title: str) -> No
     """Write the picture. Raises SpecError for another kind of file or too many classes, OSError."""
     from matplotlib.figure import Figure
 
-    if path.suffix.lower() not in KINDS:
-        raise SpecError.of(UNFIT, f"{path} is no picture", f"one of {', '.join(KINDS)}")
     if seen.confusion is None:
         raise SpecError.of(UNFIT, f"{len(classes)} classes are too many for a picture", f"at most {MOST_CLASSES}")
     side = min(max(5.0, 0.28 * len(classes)), 14.0)
@@ -34,8 +31,7 @@ def draw(seen: Evaluation, classes: Sequence[str], path: Path, title: str) -> No
     _confusion(left, seen.confusion, classes)
     _reliability(right, seen)
     figure.suptitle(f"{title}: {seen.top1:.2f} % of {seen.images:,} images right", fontsize=11)
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format=path.suffix[1:].lower(), dpi=150)
+    save(figure, path)
 
 
 def _confusion(axes: Axes, counts: Sequence[Sequence[int]], classes: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..compiler.backbone import Backbone
 from ..compiler.bound import Bound
-from .atomic import replacing
+from .picture import save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,8 +62,7 @@ def draw(model: Backbone, path: Path, title: str) -> int:
     if not rows:
         return 0
     figure = _figure(rows, title)
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=150)
+    save(figure, path)
     return len(rows)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ..compiler.errors import Problem, SpecError
-from .atomic import replacing
+from .picture import save
 from .training.manifest import read
 from .training.tables import rows
 
@@ -59,8 +59,7 @@ def draw(folders: Sequence[Path], path: Path) -> int:
     """Draw the runs into one picture, one colour each; returns how many. Raises SpecError, OSError."""
     runs = [Curves.of(folder) for folder in folders]
     figure = _figure(runs)
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format=path.suffix.removeprefix(".") or "png", dpi=150)
+    save(figure, path)
     return len(runs)
 
 

@@ -233,6 +233,11 @@ def test_eval_as_one_types_it(trained: Trained, tmp_path: Path) -> None:
     assert wrong.exit_code == 2 and "one" in wrong.stderr
 
 
+def test_a_picture_of_another_kind_is_refused_before_anything_is_evaluated() -> None:
+    wrong = run(app, ["eval", "not_there.safetensors", "--confusion", "c.gif"])
+    assert wrong.exit_code == 2 and "is no picture" in wrong.stderr
+
+
 def digits_folder(root: Path, classes: Sequence[int]) -> Path:
     """Ten digits of some classes as a folder."""
     part = open_data("digits").splits["test"]

@@ -9,20 +9,17 @@ from typing import TYPE_CHECKING
 
 from ...compiler.show import si
 from ...compiler.sweep import Sweep
-from ..atomic import replacing
+from ..picture import save
 from .table import CERTAIN, Row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 INK, SEED, MARK = "#1f2933", "#9aa5b1", "#0b69a3"
-FORMATS = (".png", ".svg", ".pdf")
-UNDATED = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
 
 
 def draw(sweep: Sweep, rows: Sequence[Row], path: Path) -> None:
-    """Write the picture in the format that the file's ending, one of `FORMATS`, names."""
-    from matplotlib import rc_context
+    """Write the picture in the format that the file's ending names. Raises SpecError for another one, OSError."""
     from matplotlib.figure import Figure
 
     panels = [list(group) for _, group in groupby(rows, key=lambda row: row.data)]
@@ -33,9 +30,7 @@ def draw(sweep: Sweep, rows: Sequence[Row], path: Path) -> None:
         _panel(axis, panel, sweep.baseline)
         axis.label_outer()
     figure.suptitle(sweep.claim or sweep.name, fontsize=9, color=INK, x=0.01, ha="left")
-    with replacing(path) as temporary, rc_context({"svg.hashsalt": sweep.name}):
-        # without a date, equal results give equal files
-        figure.savefig(temporary, format=path.suffix.removeprefix("."), dpi=150, metadata=UNDATED.get(path.suffix))
+    save(figure, path)
 
 
 def _panel(axis: Axes, rows: Sequence[Row], baseline: str | None) -> None:
