@@ -257,7 +257,7 @@ FEW = ("adamw", "lamb", "momentum", "adafactorbv", "muon")
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=() if name in FEW else pytest.mark.slow) for name in OPTIMISERS]
 )
-@pytest.mark.filterwarnings("ignore")
+@pytest.mark.filterwarnings("ignore:It is highly recommended to have 'opt_einsum':UserWarning")  # of timm's kron
 def test_every_optimiser_goes_on_to_the_bit(name: str) -> None:
     def made() -> tuple[nn.Module, torch.optim.Optimizer]:
         torch.manual_seed(0)

@@ -79,9 +79,10 @@ def slow(request: tuple[str, str]) -> Arrange:
 
 
 def nobody(scene: Scene) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        scene.patch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{free.getsockname()[1]}")
+    """A port that is taken, and where nobody listens."""
+    taken = scene.stack.enter_context(socket.socket())
+    taken.bind(("127.0.0.1", 0))
+    scene.patch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{taken.getsockname()[1]}")
     template = constants.ENDPOINT + "/{repo_id}/resolve/{revision}/{filename}"
     scene.patch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
 
