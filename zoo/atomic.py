@@ -6,6 +6,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from errno import EINVAL, EISDIR
 from pathlib import Path
 
 
@@ -13,8 +14,13 @@ from pathlib import Path
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary name beside ``path`` to write to. It takes the place of ``path`` at the end, or vanishes on an error.
 
-    The content is on the disk before the name changes. Raises OSError, which names ``path``.
+    The content is on the disk before the name changes. Raises OSError, which names ``path``; so it does for folders,
+    and for devices and pipes, which a file must not take the place of.
     """
+    if path.is_dir() and not path.is_symlink():
+        raise IsADirectoryError(EISDIR, os.strerror(EISDIR), str(path))
+    if path.exists() and not (path.is_file() or path.is_symlink()):
+        raise OSError(EINVAL, "is no file that could be replaced", str(path))
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         yield temporary

@@ -358,6 +358,18 @@ def test_missing_file_and_folder_are_os_errors(tmp_path: Path) -> None:
         load(tmp_path)
 
 
+def test_saving_takes_the_place_of_no_pipe_and_no_folder(
+    tiny: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")
+    for name, reason in (("pipe", "is no file"), (".", "directory"), ("/", "directory")):
+        with pytest.raises(OSError, match=reason) as caught:
+            save(fresh(tiny), Path(name))
+        assert caught.value.filename == name
+    assert [(entry.name, entry.is_fifo()) for entry in tmp_path.iterdir()] == [("pipe", True)]
+
+
 def test_failing_write_leaves_the_old_file(tiny: Network, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = file.read_bytes()
 
