@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Protocol
 
-from .files import Chosen, Files
+from .files import Chosen, Files, Pictures
 from .inputs import Shade
 from .location import Location
 from .values import Data, SplitName
@@ -78,7 +79,25 @@ def _draw(name: str) -> float:
     return int.from_bytes(hashlib.sha256(name.encode(errors="surrogateescape")).digest()[:8], "big") / 2**64
 
 
-def same_classes(at: Location, split: str, known: list[str], here: list[str]) -> None:
+class Sorted(Pictures, Protocol):
+    """Pictures that lie in a folder for each class, which numbers the classes."""
+
+    class_to_idx: dict[str, int]
+
+    def renumber(self, wanted: dict[str, int]) -> None:
+        """Another number for each class, by name."""
+
+
+def joined(at: Location, splits: Mapping[SplitName, Sorted]) -> Data:
+    """Splits whose classes are folders, all with the classes of the first. Raises SpecError for a class it has not."""
+    wanted = {name: index for index, name in enumerate(next(iter(splits.values())).class_to_idx)}
+    for split, pictures in splits.items():
+        _same_classes(at, split, wanted, pictures.class_to_idx)
+        pictures.renumber(wanted)
+    return assemble(at, {split: Files(pictures, len(wanted)) for split, pictures in splits.items()}, list(wanted))
+
+
+def _same_classes(at: Location, split: str, known: Collection[str], here: Iterable[str]) -> None:
     """Raise SpecError where a split has a class that the first has not: its images would be left out unsaid."""
     if new := [name for name in here if name not in known]:
         words = ", ".join(new[:LISTED]) + (f" and {len(new) - LISTED} more" if len(new) > LISTED else "")

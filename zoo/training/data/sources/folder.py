@@ -13,9 +13,8 @@ from typing import BinaryIO
 
 from timm.data.readers.reader_image_folder import ReaderImageFolder
 
-from ..assemble import IMAGES, assemble, named, same_classes
+from ..assemble import IMAGES, joined, named
 from ..decode import BadImage
-from ..files import Files
 from ..location import Location
 from ..values import Data, SplitName
 from . import tar
@@ -30,17 +29,8 @@ def open(at: Location) -> Data:
     archives = named([path.stem for path in inside if path.suffix.lower() == ".tar"])
     if archives and not folders:
         return tar.combined(at, {split: root / f"{name}.tar" for split, name in archives.items()})
-    return combined(at, {split: root / name for split, name in folders.items()} or {"train": root})
-
-
-def combined(at: Location, folders: dict[SplitName, Path]) -> Data:
-    """One folder for each split, all with the classes of the first."""
-    readers = {split: _reader(at, folder) for split, folder in folders.items()}
-    classes = list(next(iter(readers.values())).class_to_idx)
-    for split, reader in readers.items():
-        same_classes(at, split, classes, list(reader.class_to_idx))
-        reader.renumber({name: index for index, name in enumerate(classes)})
-    return assemble(at, {split: Files(reader, len(classes)) for split, reader in readers.items()}, classes)
+    paths: dict[SplitName, Path] = {split: root / name for split, name in folders.items()} or {"train": root}
+    return joined(at, {split: _reader(at, path) for split, path in paths.items()})
 
 
 class Folder(ReaderImageFolder):
@@ -53,7 +43,6 @@ class Folder(ReaderImageFolder):
         return Path(path).open("rb"), label
 
     def renumber(self, wanted: dict[str, int]) -> None:
-        """Another number for each class, by name."""
         new = {index: wanted[name] for name, index in self.class_to_idx.items()}
         self.samples = [(path, new[label]) for path, label in self.samples]
         self.class_to_idx = wanted

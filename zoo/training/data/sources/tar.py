@@ -14,8 +14,7 @@ from typing import BinaryIO
 from timm.data.readers.reader_image_in_tar import ReaderImageInTar, extract_tarinfos
 
 from ..archives import ended
-from ..assemble import IMAGES, assemble, same_classes
-from ..files import Files
+from ..assemble import IMAGES, joined
 from ..location import Location
 from ..values import Data, SplitName
 
@@ -32,12 +31,7 @@ def open(at: Location) -> Data:
 
 def combined(at: Location, archives: dict[SplitName, Path]) -> Data:
     """One archive for each split, all with the classes of the first."""
-    readers = {split: _reader(at, path) for split, path in archives.items()}
-    classes = list(next(iter(readers.values())).class_name_to_idx)
-    for split, reader in readers.items():
-        same_classes(at, split, classes, list(reader.class_name_to_idx))
-        reader.renumber({name: index for index, name in enumerate(classes)})
-    return assemble(at, {split: Files(reader, len(classes)) for split, reader in readers.items()}, classes)
+    return joined(at, {split: _reader(at, path) for split, path in archives.items()})
 
 
 class Tar(ReaderImageInTar):
@@ -45,7 +39,7 @@ class Tar(ReaderImageInTar):
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.samples, self.targets, self.class_name_to_idx, _ = extract_tarinfos(
+        self.samples, self.targets, self.class_to_idx, _ = extract_tarinfos(
             str(path), cache_tarinfo=False, extensions=set(IMAGES)
         )
 
@@ -59,10 +53,9 @@ class Tar(ReaderImageInTar):
         return str(self.samples[index][0].name)
 
     def renumber(self, wanted: dict[str, int]) -> None:
-        """Another number for each class, by name."""
-        new = {index: wanted[name] for name, index in self.class_name_to_idx.items()}
+        new = {index: wanted[name] for name, index in self.class_to_idx.items()}
         self.targets = [new[int(label)] for label in self.targets]
-        self.class_name_to_idx = wanted
+        self.class_to_idx = wanted
 
     def stamp(self, index: int) -> int:
         """Bytes of a member."""
