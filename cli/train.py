@@ -127,7 +127,9 @@ def _every(text: str | None) -> tuple[int | None, float | None]:
         return None, None
     match = re.fullmatch(r"(\d+(?:\.\d+)?)(m?)", text)
     if not match or float(match[1]) == 0 or (not match[2] and "." in match[1]):
-        raise typer.BadParameter(f"{text!r} is neither a number of updates nor of minutes: 500, 10m")
+        raise typer.BadParameter(
+            f"{text!r} is neither a number of updates nor of minutes: 500, 10m", param_hint="--checkpoint-every"
+        )
     return (None, float(match[1])) if match[2] else (int(match[1]), None)
 
 

@@ -16,7 +16,6 @@ from .checked import changed, problems
 from .complaints import NAME, UNKNOWN_KEY, UNKNOWN_NAME, WRONG_VALUE, together, wrong
 from .document import Document
 from .errors import Problem, SpecError
-from .family import Every
 from .suggest import did_you_mean, divisors, nearest
 
 RECIPES = FOLDER / "recipes"
@@ -163,7 +162,7 @@ class Recipe(BaseModel):
 
     # machine
     precision: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="of forward and backward; weights keep fp32")
-    grad_checkpointing: bool | Every = Field(
+    grad_checkpointing: Literal[False, True, "block", "mixer"] = Field(
         False, description="keep only the inputs of blocks (`true` or `block`) or of token mixers for backward"
     )
     sync_bn: bool = Field(False, description="batch norms see the batches of all processes")

@@ -29,7 +29,7 @@ from .weights import network_of
 
 Format = Literal["onnx", "pt2"]
 Image = int | tuple[int, int]
-NOT_ONNX, NOT_EXPORTED = "MX601", "MX841"
+NOT_ONNX, NOT_EXPORTED = "MX601", "MX861"
 BATCH = "batch"
 """Name of the axis that any number of images may stand along."""
 

@@ -40,7 +40,7 @@ def told(name: str) -> Iterator[None]:
     from huggingface_hub.errors import EntryNotFoundError
 
     try:
-        with _quiet():
+        with quiet():
             yield
     except HubError:
         raise
@@ -50,7 +50,7 @@ def told(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """The client says nothing by itself: no log, and progress only to a terminal."""
     from huggingface_hub import utils
     from huggingface_hub.utils import logging

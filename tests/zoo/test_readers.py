@@ -316,6 +316,7 @@ def test_what_is_damaged_or_missing_is_said(tmp_path: Path) -> None:
         with pytest.raises(SpecError, match=message) as caught:
             open_data(text)
         assert len(str(caught.value).splitlines()) == 1 and str(caught.value).startswith("MX814"), text
+        assert str(caught.value).count("MX814") == 1, text
 
 
 def test_a_damaged_shard_costs_its_rest_and_is_named(tmp_path: Path) -> None:

@@ -112,6 +112,7 @@ def test_a_mark_means_another_thing_on_other_stripes() -> None:
         ("synthetic/pairs?size=4", "MX102 size: must be greater than or equal to 8"),
         ("synthetic/pairs?distnce=3", "unknown key 'distnce' .did you mean distance"),
         ("synthetic/pairs?distance=40", r"marks 40 pixels apart .6 to 26 at size=32"),
+        ("synthetic/pairs?size=8&distance=2", r"marks 2 pixels apart .size=12 or more"),
         ("synthetic/context?gap=16", "a gap of 16 pixels"),
         ("synthetic/shapes?size=8", "figures of 2.0 pixels"),
         ("synthetic/pairs?size", "'size' is no option"),

@@ -176,6 +176,18 @@ def test_options_train_and_keep_the_digest(
     assert header(done.last).network.digest == tiny.digest
 
 
+def test_half_precision_that_the_cpu_has_not_is_said(tiny: Network, data: Data, tmp_path: Path) -> None:
+    """Accelerate computes in fp32 then, without a word."""
+    said = {}
+    for precision in ("fp32", "fp16"):
+        heard = Heard()
+        recipe = Recipe.model_validate({"name": "a", "epochs": 1, "batch_size": 64, "lr": 1e-3, "precision": precision})
+        done = train(tiny, recipe, data, tmp_path / precision, settings=Settings(cpu=True), watch=heard)
+        said[precision] = heard.said
+        assert done.summary.startswith("1 epoch, ")
+    assert said == {"fp32": [], "fp16": ["WARNING: there is no fp16 on the CPU; all is computed in fp32"]}
+
+
 def test_drop_path_and_dropout_reach_the_model(tiny: Network, data: Data) -> None:
     model = engine(tiny, data, drop_path=0.3, drop=0.2).bare
     assert model.stages[1].blocks[0].drop_path.rate == pytest.approx(0.3)

@@ -103,6 +103,11 @@ class Engine:
         return bool(self.accelerator.is_fsdp2)
 
     @property
+    def half_refused(self) -> bool:
+        """Whether the recipe wants fp16 and Accelerate, which has none on the CPU, computes in fp32."""
+        return self.recipe.precision == "fp16" and not self.accelerator.native_amp
+
+    @property
     def lr(self) -> float:
         return max(group["lr"] for group in self.optimiser.param_groups)
 

@@ -63,7 +63,8 @@ class Trained:
         images = sum(pace["seconds"] * pace["images_per_second"] for pace in paces)
         memory = max((pace["memory_bytes"] for pace in paces), default=0.0)
         rate = f"{images / seconds:.0f} images/s" if seconds else "no time at all"
-        return f"{len(self.epochs)} epochs, {seconds:.0f} s of training, {rate}, {memory / 2**20:.0f} MiB"
+        length = "1 epoch" if len(self.epochs) == 1 else f"{len(self.epochs)} epochs"
+        return f"{length}, {seconds:.0f} s of training, {rate}, {memory / 2**20:.0f} MiB"
 
 
 def train(
@@ -100,7 +101,7 @@ def occupied(output: Path, settings: Settings) -> None:
     there = [name for name in OURS if (output / name).exists()]
     resumed = settings.resume == "auto" and (output / manifest.RUN).exists()
     if there and not settings.overwrite and not resumed:
-        what = f"holds {there[0]} of another training; it stays unless overwriting or resuming is asked for"
+        what = f"holds {there[0]} of another training (--resume auto goes on with it, --overwrite replaces it)"
         raise FileExistsError(errno.EEXIST, what, str(output))
 
 
@@ -132,6 +133,8 @@ class Run:
         """All epochs that are left."""
         engine, recipe = self.engine, self.engine.recipe
         self.begin()
+        if engine.half_refused:
+            self.watch.says("WARNING: there is no fp16 on the CPU; all is computed in fp32")
         images = engine.order.updates * engine.order.batch
         self.watch.starts(
             recipe.passes, images, self.progress.epoch * images + self.progress.update * engine.order.batch

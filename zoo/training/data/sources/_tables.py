@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from .....compiler.errors import SpecError
+from ....huberrors import quiet
 from ..assemble import named
 from ..location import Location
 from ..values import SplitName
@@ -14,14 +16,17 @@ from ..values import SplitName
 
 @contextmanager
 def complaining(at: Location) -> Iterator[None]:
-    """What ``datasets`` raises, as one line about this data set; its progress bars stay away."""
+    """What ``datasets`` raises, as one line about this data set; it says nothing by itself."""
     try:
         import datasets
     except ImportError:
         raise at.wrong("the library `datasets` is not installed", "pip install mixspec[train]") from None
     datasets.disable_progress_bars()
     try:
-        yield
+        with quiet():
+            yield
+    except SpecError:
+        raise
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
         lines = str(error).strip().splitlines()
         what = lines[0] if lines else type(error).__name__

@@ -38,7 +38,8 @@ class Pairs(Task):
     def _fits(self) -> Self:
         least, most = LENGTH + 1, self.size - LENGTH - 1
         if not least <= self.apart <= most:
-            raise wrong(WRONG_VALUE, f"marks {self.apart:g} pixels apart", f"{least:g} to {most:g} at size={self.size}")
+            right = f"{least:g} to {most:g} at size={self.size}" if least <= most else f"size={2 * least:g} or more"
+            raise wrong(WRONG_VALUE, f"marks {self.apart:g} pixels apart", right)
         return self
 
     def paint(self, labels: Tensor, chance: Tensor) -> Tensor:
