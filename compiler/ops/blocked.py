@@ -2,48 +2,44 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from . import bands, dense, native, shifts
+from . import bands, dense, native, native_aggregate, shifts
 from .numerics import blocks
 from .window import Window
 
 Kernel = Callable[[Tensor, Tensor, Tensor, Window], None]
 
 
-def _slice(window: Window) -> int:
-    return window.channels * max(window.out_pixels, window.height * window.width)
-
-
 @dataclass(frozen=True)
 class Form:
-    """Three kernels over one block; the block size they like, in bytes per thread, of which a head of an image takes
-    `unit` numbers; and how far apart they like the rows of a map.
-    """
+    """Three kernels over one block, and the block size they like: bytes per thread."""
 
     forward: Kernel
     map_gradient: Kernel
     input_gradient: Kernel
     block_bytes: int
-    unit: Callable[[Window], int] = _slice
-    pitch: Callable[[Window], int] = operator.attrgetter("out_width")
 
 
 SHIFTS = Form(shifts.forward, shifts.map_gradient, shifts.input_gradient, shifts.BLOCK_BYTES)
 DENSE = Form(dense.forward, dense.map_gradient, dense.input_gradient, dense.BLOCK_BYTES)
 BANDS = Form(bands.forward, bands.map_gradient, bands.input_gradient, bands.BLOCK_BYTES)
-NATIVE = Form(native.forward, native.map_gradient, native.input_gradient, native.BLOCK_BYTES, native.unit, native.pitch)
+NATIVE = Form(
+    native_aggregate.forward,
+    native_aggregate.map_gradient,
+    native_aggregate.input_gradient,
+    native_aggregate.BLOCK_BYTES,
+)
 
 
 def form_of(window: Window, device: torch.device) -> Form:
     """The form to run."""
     if native.available(device):
-        return DENSE if dense.beats_native(window) else NATIVE
+        return NATIVE
     if dense.faster(window, device):
         return DENSE
     return BANDS if bands.faster(window, device) else SHIFTS
@@ -73,7 +69,8 @@ class Block:
 def blocks_of(x: Tensor, heads: int, window: Window, dtype: torch.dtype) -> Iterator[Block]:
     """Cut a batch so that each part fits the block size of the form."""
     form = form_of(window, x.device)
-    for images, hs in blocks(x.shape[0], heads, form.unit(window) * dtype.itemsize, form.block_bytes, x.device):
+    unit = window.channels * max(window.out_pixels, window.height * window.width) * dtype.itemsize
+    for images, hs in blocks(x.shape[0], heads, unit, form.block_bytes, x.device):
         yield Block(images, hs, slice(hs.start * window.channels, hs.stop * window.channels))
 
 

@@ -11,15 +11,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 from torch.utils.flop_counter import register_flop_formula
 
-from . import gpu
-from .blocked import Block, blocks_of, by_head, form_of, forward_block
+from . import gpu, native_aggregate
+from .blocked import NATIVE, Block, blocks_of, by_head, form_of, forward_block
 from .numerics import compute_dtype, empty_like_layout, unused, without_autocast
 from .window import Shape, Window, aggregation_flop, check_window, window_of
 
@@ -67,14 +66,11 @@ class Mixture:
     position: Tensor | None
 
     @classmethod
-    def of(
-        cls, alpha: Tensor, bank: Tensor, position: Tensor | None, taps: int, dtype: torch.dtype, pitch: int
-    ) -> Mixture:
-        """With columns of zeros added to alpha, so that the rows of the map come out `pitch` apart."""
-        base, wider = bank.shape[1], pitch - alpha.shape[3]
-        alpha = pad(alpha.to(dtype), (0, wider)) if wider else alpha.to(dtype)
+    def of(cls, alpha: Tensor, bank: Tensor, position: Tensor | None, taps: int, dtype: torch.dtype) -> Mixture:
+        """Of the factors as `aggregate_decomposed` takes them."""
+        base = bank.shape[1]
         return cls(
-            alpha.reshape(alpha.shape[0], alpha.shape[1] // base, base, -1),
+            alpha.to(dtype).reshape(alpha.shape[0], alpha.shape[1] // base, base, -1),
             bank.to(dtype).reshape(-1, taps, base),
             None if position is None else position.to(dtype).reshape(-1, taps),
         )
@@ -133,9 +129,12 @@ def _decomposed(x: Tensor, alpha: Tensor, bank: Tensor, position: Tensor | None,
 
         kernels.forward(x, kernels.factors(alpha, bank, position, window), out, window)
         return out
+    if form_of(window, x.device) is NATIVE:
+        y = torch.empty_like(out, dtype=dtype)
+        native_aggregate.mixed_forward(x, native_aggregate.Source.mixed(alpha, bank, position, dtype), y, window)
+        return y.to(x.dtype)
     with without_autocast(x):
-        form = form_of(window, x.device)
-        mixture = Mixture.of(alpha, bank, position, window.taps, dtype, form.pitch(window))
+        mixture = Mixture.of(alpha, bank, position, window.taps, dtype)
         for block in blocks_of(x, mixture.bank.shape[0], window, dtype):
             forward_block(block.of(x), mixture.part(block).planes(), block.of(out), window)
     return out
@@ -152,13 +151,18 @@ def _decomposed_backward(
     dy: Tensor, x: Tensor, alpha: Tensor, bank: Tensor, position: Tensor | None, kernel: int, stride: int, need_dx: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     window, dtype = window_of(x, bank.shape[0] // kernel**2, kernel, stride), compute_dtype(x)
+    if form_of(window, x.device) is NATIVE:
+        source = native_aggregate.Source.mixed(alpha, bank, position, dtype)
+        made, factors = native_aggregate.mixed_backward(x, source, dy.to(dtype), window, need_dx)
+        total = Mixture(factors.values, cast(Tensor, factors.bank), factors.position)
+        return (unused(x) if made is None else made.to(x.dtype), *_as_given(total, alpha, bank, position))
     dx = empty_like_layout(x, tuple(x.shape)) if need_dx else unused(x)
     if gpu.wanted(x):
         total = _by_kernels(dy, x, alpha, bank, position, window, dx if need_dx else None)
         return (dx, *_as_given(total, alpha, bank, position))
     with without_autocast(x):
         form = form_of(window, x.device)
-        mixture = Mixture.of(alpha, bank, position, window.taps, dtype, form.pitch(window))
+        mixture = Mixture.of(alpha, bank, position, window.taps, dtype)
         total = mixture.zeros()
         for block in blocks_of(x, mixture.bank.shape[0], window, dtype):
             part, grad = mixture.part(block), by_head(block.of(dy).to(dtype), window).contiguous()
@@ -187,7 +191,7 @@ def _as_given(total: Mixture, alpha: Tensor, bank: Tensor, position: Tensor | No
     given = bank.new_empty(bank.shape[0]) if position is None else position
     dposition = bank.new_zeros(bank.shape[0]) if total.position is None or position is None else total.position
     return (
-        total.alpha.view(*alpha.shape[:3], -1)[..., : alpha.shape[3]].to(alpha.dtype).contiguous(),
+        empty_like_layout(alpha, tuple(alpha.shape)).copy_(total.alpha.view(alpha.shape)),
         total.bank.to(bank.dtype).view(bank.shape),
         dposition.to(given.dtype).view(bank.shape[0]),
     )
@@ -199,7 +203,7 @@ def _(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     dx = empty_like_layout(x, tuple(x.shape)) if need_dx else unused(x)
     dposition = (bank if position is None else position).new_empty((bank.shape[0],))
-    return dx, alpha.new_empty(alpha.shape), bank.new_empty(bank.shape), dposition
+    return dx, empty_like_layout(alpha, tuple(alpha.shape)), bank.new_empty(bank.shape), dposition
 
 
 def _setup(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor, Tensor | None, int, int], output: Tensor) -> None:

@@ -25,11 +25,6 @@ def faster(window: Window, device: torch.device) -> bool:
     return device.type == "cpu" and window.height * window.width <= most
 
 
-def beats_native(window: Window) -> bool:
-    """Whether this form beats the native one, measured on CPU likewise."""
-    return window.channels >= 8 and window.height * window.width <= 64
-
-
 def forward(x: Tensor, maps: Tensor, y: Tensor, window: Window) -> None:
     """What `shifts.forward` computes, in this form."""
     source = x.to(y.dtype).reshape(-1, window.channels, window.height * window.width)

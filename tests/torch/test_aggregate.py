@@ -103,7 +103,7 @@ def test_every_form_gives_the_same_block(form, size, kernel, stride, batch, one_
         (3, 14, 16, SHIFTS, NATIVE),
         (7, 28, 16, BANDS, NATIVE),
         (9, 28, 16, BANDS, NATIVE),
-        (7, 7, 16, DENSE, DENSE),
+        (7, 7, 16, DENSE, NATIVE),
         (7, 7, 2, DENSE, NATIVE),
     ],
 )
@@ -137,6 +137,21 @@ def test_threads_share_the_heads():
     try:
         torch.set_num_threads(4)
         torch.testing.assert_close(aggregate(x, maps, kernel=3), expected)
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.skipif(native.library() is None, reason="there is no C++ compiler")
+@pytest.mark.parametrize("groups", [1, 3], ids=["one mixture for all heads", "one a head"])
+@pytest.mark.parametrize("images", [1, 2], ids=["one mixture for all images", "one an image"])
+def test_threads_share_the_gradients_of_factors(groups, images):
+    torch.manual_seed(0)
+    x, alpha = double(2, 6, 9, 8), double(images, groups * 2, 9, 8)
+    bank, position, before = double(27, 2, 1, 1), double(27), torch.get_num_threads()
+    expected = reference(x, conv2d(alpha, bank, position, groups=groups), 3, 1)
+    try:
+        torch.set_num_threads(4)  # for six heads: shares begin and end within an image
+        assert_same(aggregate_decomposed(x, alpha, bank, position, kernel=3), expected, (x, alpha, bank, position))
     finally:
         torch.set_num_threads(before)
 
@@ -207,12 +222,45 @@ def test_maps_may_be_channels_last():
     assert_same(aggregate(x, maps, kernel=3), reference(x, maps, 3, 1), (x, maps))
 
 
+def laid(tensor: Tensor, layout: str) -> Tensor:
+    """The same numbers, differently laid out."""
+    match layout:
+        case "channels last":
+            return tensor.to(memory_format=torch.channels_last)
+        case "transposed":
+            return tensor.transpose(2, 3).contiguous().transpose(2, 3)
+        case "one image for all":
+            return tensor[:1].expand_as(tensor)
+        case _:
+            return tensor.repeat_interleave(2, 1).repeat_interleave(3, 3)[:, ::2, :, ::3]
+
+
+@pytest.mark.parametrize("layout", ["channels last", "transposed", "one image for all", "with gaps"])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize(("channels", "size"), [(4, (8, 4)), (8, (6, 9)), (9, (5, 14))])
+def test_any_layout(layout, stride, channels, size):
+    torch.manual_seed(0)
+    heads, out = 2, tuple(-(-n // stride) for n in size)
+    shapes = (2, heads * channels, *size), (2, 5, *out), (2, heads * 9, *out)
+    x, alpha, maps = (laid(torch.randn(shape).double(), layout).requires_grad_() for shape in shapes)
+    bank, position = double(heads * 9, 5, 1, 1), double(heads * 9)
+    assert_same(aggregate(x, maps, kernel=3, stride=stride), reference(x, maps, 3, stride), (x, maps))
+    actual = aggregate_decomposed(x, alpha, bank, position, kernel=3, stride=stride)
+    expected = reference(x, conv2d(alpha, bank, position), 3, stride)
+    assert_same(actual, expected, (x, alpha, bank, position))
+
+
 def test_channels_last_comes_out_channels_last():
     x = torch.randn(2, 8, 6, 5).to(memory_format=torch.channels_last).requires_grad_()
     y = aggregate(x, torch.randn(2, 18, 6, 5), kernel=3)
     assert y.is_contiguous(memory_format=torch.channels_last)
     (dx,) = torch.autograd.grad(y.sum(), x)
     assert dx.is_contiguous(memory_format=torch.channels_last)
+    alpha = torch.randn(2, 5, 6, 5).to(memory_format=torch.channels_last).requires_grad_()
+    (dalpha,) = torch.autograd.grad(
+        aggregate_decomposed(x, alpha, torch.randn(18, 5, 1, 1), None, kernel=3).sum(), alpha
+    )
+    assert dalpha.is_contiguous(memory_format=torch.channels_last)
 
 
 class Predicted(torch.nn.Module):
