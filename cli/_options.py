@@ -28,11 +28,28 @@ def side(at: Grid) -> int | list[int]:
     return at.h if at.h == at.w else [at.h, at.w]
 
 
+def shipped(incomplete: str) -> list[str]:
+    """The shipped names that begin so, for the shell to complete; files it knows by itself."""
+    from ..compiler.catalogue import names
+
+    return [name for name in names() if name.startswith(incomplete)]
+
+
 Model = Annotated[
-    str, typer.Argument(metavar="NAME_OR_PATH", help="A shipped model's name, a file, or - for standard input.")
+    str,
+    typer.Argument(
+        metavar="NAME_OR_PATH",
+        autocompletion=shipped,
+        help="A shipped model's name, a file, or - for standard input.",
+    ),
 ]
 Models = Annotated[
-    list[str], typer.Argument(metavar="NAME_OR_PATH", help="Shipped models' names, files, or - for standard input.")
+    list[str],
+    typer.Argument(
+        metavar="NAME_OR_PATH",
+        autocompletion=shipped,
+        help="Shipped models' names, files, or - for standard input.",
+    ),
 ]
 Image = Annotated[
     Any,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -130,5 +131,12 @@ def test_a_closed_pipe_is_silent(arguments: list[str]) -> None:
 
 
 def test_installed_command() -> None:
-    done = subprocess.run([Path(sys.executable).with_name("mixspec"), "--version"], capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (0, f"mixspec {mixspec.__version__}\n")
+    for program in ([Path(sys.executable).with_name("mixspec")], [sys.executable, "-m", "mixspec"]):
+        done = subprocess.run([*program, "--version"], capture_output=True, text=True)
+        assert (done.returncode, done.stdout) == (0, f"mixspec {mixspec.__version__}\n")
+
+
+def test_shipped_names_are_completed() -> None:
+    asked = {"_MIXSPEC_COMPLETE": "complete_bash", "COMP_WORDS": "mixspec show hpxaformer_s1", "COMP_CWORD": "2"}
+    done = subprocess.run([*PROGRAM], env=os.environ | asked, capture_output=True, text=True)
+    assert "hpxaformer_s18" in done.stdout.split() and all(n.startswith("hpxaformer_s1") for n in done.stdout.split())

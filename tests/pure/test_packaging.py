@@ -114,7 +114,8 @@ def distribution(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def test_sdist_builds_and_tests(distribution: tuple[Path, Path]) -> None:
     with tarfile.open(distribution[0]) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    files = {"pyproject.toml", "constraints.txt", "Makefile", "LICENSE", "py.typed", "__init__.py", ".ci/run"}
+    files = {"pyproject.toml", "constraints.txt", "Makefile", "LICENSE", "py.typed", ".ci/run"}
+    files |= {"__init__.py", "__main__.py"}
     folders = [*SHIPPED, "tests", "model_cards", "docs", "benchmarks"]
     files |= {str(path.relative_to(ROOT)) for top in folders for path in (ROOT / top).rglob("*") if path.is_file()}
     assert sorted(name for name in files - names if not name.endswith(".pyc")) == []
@@ -131,7 +132,7 @@ def test_wheel_holds_the_package_and_nothing_else(distribution: tuple[Path, Path
         for path in ROOT.glob(pattern)
     }
     wanted = {f"mixspec/{path.relative_to(ROOT)}" for path in code | data if path.is_file()}
-    assert sorted(names) == sorted(wanted | {"mixspec/__init__.py", "mixspec/py.typed"})
+    assert sorted(names) == sorted(wanted | {"mixspec/__init__.py", "mixspec/__main__.py", "mixspec/py.typed"})
 
 
 @pytest.mark.slow
