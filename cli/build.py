@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -12,6 +12,8 @@ from ._table import print_json, table
 from ._trained import Seed
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from ..compiler.backbone import Backbone
 
 Save = Annotated[Path | None, typer.Option("--save", metavar="FILE", help="Write the weights to this file.")]
@@ -101,12 +103,12 @@ def summary(model: Backbone) -> list[tuple[str, str, int]]:
     return rows
 
 
-def _name(module: Any) -> str:
+def _name(module: nn.Module) -> str:
     from ..compiler.operator import Operator
 
     layer = getattr(module, "layer", module)
     return str(layer) if isinstance(layer, Operator) else type(layer).__name__
 
 
-def _parameters(module: Any) -> int:
+def _parameters(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())

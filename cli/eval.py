@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -13,7 +13,7 @@ from ._options import Json
 from ._pictures import Confusion
 from ._sweeps import CropRatios, Images, Truncate, show, sweep
 from ._table import print_json
-from ._trained import DataSet, Part
+from ._trained import DataSet, Part, SplitName
 
 if TYPE_CHECKING:
     from ..zoo.classifier import Classifier
@@ -89,7 +89,7 @@ def command(
 def _seen(
     classifiers: Sequence[Classifier],
     data: Data,
-    split: Any,
+    split: SplitName,
     ensemble: Literal["probabilities", "logits"],
     file: Path | None,
     workers: int,

@@ -16,20 +16,6 @@ from .scalars import UNWELCOME, describe, remedy, unwelcome
 from .suggest import nearest, offer
 from .syntax import START
 
-CODES = {
-    "MX001": "the file cannot be read",
-    "MX002": "YAML syntax error",
-    "MX003": "a key given twice",
-    "MX004": "YAML tags are refused",
-    "MX005": "the document is too large, too deep or expands too far",
-    "MX006": "characters or encoding that a spec may not hold",
-    "MX007": "merge keys are refused",
-    "MX008": "more than one document in a file",
-    "MX009": "a mapping key that is no scalar",
-    "MX010": "the document is empty",
-    "MX011": "a number too large",
-}
-
 MAX_BYTES = 256 * 1024
 ENDINGS = (".yaml", ".yml")
 """How files of specs, recipes and sweeps end."""

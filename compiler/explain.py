@@ -8,6 +8,8 @@ from inspect import cleandoc, getdoc
 from sys import modules
 from typing import Any
 
+from pydantic.fields import FieldInfo
+
 from .downsamplers import registry as downsamplers
 from .errors import SpecError
 from .families import registry as families
@@ -61,7 +63,7 @@ def keys(cls: type[Operator]) -> list[str]:
     return [f"    {row[0].ljust(widths[0])}  {row[1].ljust(widths[1])}  {row[2]}" for row in rows] or ["    none"]
 
 
-def _key(name: str, field: Any) -> tuple[str, str, str]:
+def _key(name: str, field: FieldInfo) -> tuple[str, str, str]:
     title = f"{field.alias}, {name}" if field.alias else name
     if field.is_required():
         default = "required"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from .errors import Problem
 from .grid import Grid
@@ -158,7 +158,7 @@ class Sequence(Layer):
     def parts(self, at: Grid) -> Parts:
         return chain({str(index): layer for index, layer in enumerate(self.layers)}, at)
 
-    def module(self, at: Grid, children: Modules) -> Any:
+    def module(self, at: Grid, children: Modules) -> nn.Module:
         from .bound import sequential
 
         return sequential(children)

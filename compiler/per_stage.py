@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
@@ -79,7 +79,7 @@ class PerStage(Generic[Op]):
         return list(value) if isinstance(value, list | tuple) else [value] * stages
 
     def _all(
-        self, items: Iterable[tuple[int, Any]], make: Any, before: Iterable[InitErrorDetails] = ()
+        self, items: Iterable[tuple[int, Any]], make: Callable[[Any], Op], before: Iterable[InitErrorDetails] = ()
     ) -> tuple[Op, ...]:
         made: list[Op] = []
         complaints: list[InitErrorDetails] = [*before]
