@@ -75,3 +75,11 @@ def weights(tiny: Network, tmp_path_factory: pytest.TempPathFactory) -> Path:
     metrics = {"val_top1": 51.5, "test_top1": 50.25, "epoch": 2, "data": "digits"}
     save(fresh(tiny, 1), path, metrics=metrics, recipe={"epochs": 2}, data=data)
     return path
+
+
+@pytest.fixture
+def file(tiny: Network, tmp_path: Path) -> Path:
+    """Weights of the tiny network that a test may change."""
+    path = tmp_path / "tiny.safetensors"
+    save(fresh(tiny, 1), path, metrics={"val_top1": 50.0}, recipe={"epochs": 2}, data={"name": "digits"})
+    return path
