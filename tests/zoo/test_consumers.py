@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import re
 import sys
-import warnings
 from pathlib import Path
 
 import pytest
@@ -18,9 +17,7 @@ QUICK = ("metaformer", "resnet", "isotropic")
 @pytest.fixture(scope="module")
 def matrix() -> object:
     sys.path.insert(0, str(DOCS))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what the libraries say while they are imported
-        return importlib.import_module("matrix")
+    return importlib.import_module("matrix")
 
 
 def rows() -> dict[str, dict[str, str]]:
@@ -33,7 +30,6 @@ def rows() -> dict[str, dict[str, str]]:
     return {cells[0].strip("`"): dict(zip(lines[0][1:], cells[1:], strict=True)) for cells in lines[2:]}
 
 
-@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("family", QUICK)
 def test_page_says_what_happens(family: str, matrix: object) -> None:
     found = dict(matrix.cells(family, lambda name: name not in ("ONNX", "torch.export")))
@@ -42,7 +38,6 @@ def test_page_says_what_happens(family: str, matrix: object) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
 def test_whole_page_is_current(matrix: object) -> None:
     assert {family: dict(matrix.cells(family)) for family in matrix.FAMILIES} == rows()
 
