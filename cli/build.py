@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -36,8 +36,6 @@ Classes = Annotated[
     int | None,
     typer.Option("--classes", min=0, help="Another number of classes than the spec's, with a fresh classifier."),
 ]
-
-
 Freeze = Annotated[
     bool, typer.Option("--freeze", help="Show the inference copy: norms folded, filters computed, dropout left out.")
 ]
@@ -64,13 +62,12 @@ def command(
         raise typer.BadParameter("a frozen network has no weights of its spec to save", param_hint="--freeze")
     if pretrained and weights:
         raise typer.BadParameter("the zoo's weights, or others: one of the two", param_hint="--pretrained, --weights")
-    from ..zoo.load import build
-    from ..zoo.weights import network_of
-    from ..zoo.weights import save as write
-
     trained = pretrained or weights or False
     if resample and not trained:
         raise typer.BadParameter("there are no weights to resample: --weights FILE", param_hint="--resample")
+    from ..zoo.load import build
+    from ..zoo.weights import save as write
+
     made = build(model, pretrained=trained, seed=seed, image=image, classes=classes, resample=resample)
     if save:
         write(made, save)
@@ -78,15 +75,28 @@ def command(
         from ..compiler.freeze import freeze as frozen
 
         made = frozen(made)
-    network, rows = network_of(made), summary(made)
     if json:
-        modules = [{"path": path, "module": what, "parameters": number} for path, what, number in rows]
-        total = {"parameters": _parameters(made), "tensors": len(made.state_dict())}
-        print_json({"name": network.name, "digest": network.digest, **total, "modules": modules})
-        return
-    table(("path", "module", "parameters"), [*rows, ("", "total", _parameters(made))])
-    if save:
-        typer.echo(f"\nwrote {save}: {len(made.state_dict())} tensors, digest {network.digest[:12]}")
+        print_json(_data(made))
+    else:
+        _print(made, save)
+
+
+def _data(model: Backbone) -> dict[str, Any]:
+    from ..zoo.weights import network_of
+
+    network = network_of(model)
+    modules = [{"path": path, "module": what, "parameters": number} for path, what, number in summary(model)]
+    total = {"parameters": _parameters(model), "tensors": len(model.state_dict())}
+    return {"name": network.name, "digest": network.digest, **total, "modules": modules}
+
+
+def _print(model: Backbone, file: Path | None) -> None:
+    """The modules, and what is in the file that was written."""
+    from ..zoo.weights import network_of
+
+    table(("path", "module", "parameters"), [*summary(model), ("", "total", _parameters(model))])
+    if file:
+        typer.echo(f"\nwrote {file}: {len(model.state_dict())} tensors, digest {network_of(model).digest[:12]}")
 
 
 def summary(model: Backbone) -> list[tuple[str, str, int]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -50,18 +51,29 @@ def command(
         typer.echo(package.texts[show], nl=False)
         return
     files = [{"path": path, "bytes": size, "sha256": digest} for path, size, digest in package.files()]
-    plan = {"repo": to, "private": private, "pull_request": pr, "name": package.held.network.name, "files": files}
+    plan: dict[str, Any] = {
+        "repo": to,
+        "private": private,
+        "pull_request": pr,
+        "name": package.held.network.name,
+        "files": files,
+    }
     if not dry_run:
         done = push(package, to, private=private, pull_request=pr)
         plan |= {"commit": done.commit, "url": done.url, "changed": done.changed}
     if json:
         print_json(plan)
-        return
-    table(("file", "bytes", "sha256"), [(str(x["path"]), x["bytes"], str(x["sha256"])[:12]) for x in files])
-    kind = "a pull request to" if pr else "one commit on main of"
-    if dry_run:
-        typer.echo(f"\nwould be {kind} {to}{' (private)' if private else ''}: nothing was sent")
-    elif not done.changed:
-        typer.echo(f"\n{to} has all of it already, at {done.commit[:12]}")
     else:
-        typer.echo(f"\n{kind} {to}, {done.commit[:12]}: {done.url}")
+        _print(plan)
+
+
+def _print(plan: Mapping[str, Any]) -> None:
+    """The files, and what became of them."""
+    table(("file", "bytes", "sha256"), [(file["path"], file["bytes"], file["sha256"][:12]) for file in plan["files"]])
+    to, kind = plan["repo"], "a pull request to" if plan["pull_request"] else "one commit on main of"
+    if "commit" not in plan:
+        typer.echo(f"\nwould be {kind} {to}{' (private)' if plan['private'] else ''}: nothing was sent")
+    elif not plan["changed"]:
+        typer.echo(f"\n{to} has all of it already, at {plan['commit'][:12]}")
+    else:
+        typer.echo(f"\n{kind} {to}, {plan['commit'][:12]}: {plan['url']}")
