@@ -1,6 +1,6 @@
 """A network and a data set small enough to train in a second, and a Hub to pull from and push to."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,7 @@ from mixspec.compiler.parse import parse
 from mixspec.compiler.recipe import Recipe
 from mixspec.compiler.resolve import Network, resolve
 from mixspec.zoo.load import fresh
-from mixspec.zoo.training.data import Data
+from mixspec.zoo.training.data import Data, open_data
 from mixspec.zoo.training.loop import Trained, train
 from mixspec.zoo.weights import save
 
@@ -83,3 +83,18 @@ def file(tiny: Network, tmp_path: Path) -> Path:
     path = tmp_path / "tiny.safetensors"
     save(fresh(tiny, 1), path, metrics={"val_top1": 50.0}, recipe={"epochs": 2}, data={"name": "digits"})
     return path
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Data]:
+    """Data sets of each kind, written once."""
+    from .written import KINDS  # here, for it loads libraries that few tests want
+
+    places: dict[str, str] = {}
+
+    def data(kind: str) -> Data:
+        if kind not in places:
+            places[kind] = KINDS[kind](tmp_path_factory.mktemp("data"))
+        return open_data(places[kind])
+
+    return data

@@ -2,152 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import json
 import pickle
-import random
-import tarfile
-from collections.abc import Callable, Iterator
-from itertools import islice
+from collections.abc import Callable
 from pathlib import Path
 
 import datasets
 import numpy as np
 import pytest
-import torch
-from PIL import Image
-from torch.utils.data import DataLoader
 
 from mixspec.compiler.errors import SpecError
-from mixspec.compiler.recipe import Recipe
-from mixspec.zoo.training.data import AnySplit, Batch, Data, Inputs, Key, as_is, open_data
-from mixspec.zoo.training.evaluate import ALONE, Ranks, batches
-from mixspec.zoo.training.order import Order
+from mixspec.zoo.training.data import Data, open_data
+from mixspec.zoo.training.evaluate import Ranks, batches
 
-CLASSES = ("ant", "bee", "cat")
-INPUTS = Inputs((8, 8), 3, 0.0, 1.0)
-COUNTS = {"train": 30, "val": 7, "test": 5}
-RECIPE = Recipe(name="a", epochs=1, batch_size=4, lr=1e-3, scale=(0.5, 1.0), reprob=1.0)
-
-
-def shade(split: str, index: int) -> int:
-    return 8 * index + {"train": 0, "val": 1, "test": 2}[split]
-
-
-def png(split: str, index: int) -> bytes:
-    """An image that tells its split and number."""
-    file = io.BytesIO()
-    Image.new("RGB", (8, 8), (shade(split, index),) * 3).save(file, "PNG")
-    return file.getvalue()
-
-
-def members(split: str) -> Iterator[tuple[str, bytes]]:
-    """Path and content of each image, in no order: class by number in turn."""
-    for index in random.Random(0).sample(range(COUNTS[split]), COUNTS[split]):
-        yield f"{CLASSES[index % 3]}/{index:02d}.png", png(split, index)
-
-
-def folder(root: Path) -> str:
-    for split, name in (("train", "train"), ("val", "validation"), ("test", "test")):
-        for path, content in members(split):
-            (root / name / path).parent.mkdir(parents=True, exist_ok=True)
-            (root / name / path).write_bytes(content)
-    (root / "train" / "ant" / "notes.txt").write_text("no image by its ending")
-    return str(root)
-
-
-def archive(path: Path, content: Iterator[tuple[str, bytes]]) -> Path:
-    with tarfile.open(path, "w") as tar:
-        for name, data in content:
-            member = tarfile.TarInfo(name)
-            member.size = len(data)
-            tar.addfile(member, io.BytesIO(data))
-    return path
-
-
-def tars(root: Path) -> str:
-    for split in COUNTS:
-        archive(root / f"{split}.tar", members(split))
-    return f"{root}/train.tar?val={root}/val.tar&test={root}/test.tar"
-
-
-def tar_folder(root: Path) -> str:
-    tars(root)
-    return str(root)
-
-
-def parquet(root: Path) -> str:
-    features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=list(CLASSES))})
-    (root / "data").mkdir()
-    for split, name in (("train", "train"), ("val", "validation"), ("test", "test")):
-        rows = [{"image": {"bytes": png(split, index), "path": f"{index:02d}.png"}, "label": index % 3}
-                for index in range(COUNTS[split])]  # fmt: skip
-        table = datasets.Dataset.from_list(rows, features=features)
-        for shard in range(3):
-            table.shard(3, shard, contiguous=True).to_parquet(str(root / "data" / f"{name}-{shard}-of-3.parquet"))
-    return str(root)
-
-
-def hfds(root: Path) -> str:
-    return f"hfds/{parquet(root)}?root={root}-cache"
-
-
-def hfids(root: Path) -> str:
-    return f"hfids/{parquet(root)}?root={root}-cache"
-
-
-def samples_of(split: str, numbers: range) -> Iterator[tuple[str, bytes]]:
-    for index in numbers:
-        yield f"{index:02d}.png", png(split, index)
-        yield f"{index:02d}.cls", str(index % 3).encode()
-
-
-def wds(root: Path) -> str:
-    info: dict[str, dict[str, object]] = {}
-    for split, name in (("train", "train"), ("val", "validation"), ("test", "test")):
-        numbers = [range(start, min(start + 11, COUNTS[split])) for start in range(0, COUNTS[split], 11)]
-        files = [archive(root / f"{name}-{at}.tar", samples_of(split, part)).name for at, part in enumerate(numbers)]
-        info[name] = {"name": name, "num_samples": COUNTS[split], "filenames": files,
-                      "shard_lengths": [len(part) for part in numbers]}  # fmt: skip
-    (root / "_info.json").write_text(json.dumps({"splits": info, "class_names": CLASSES}))
-    return f"wds/{root}"
-
-
-def wds_by_name(root: Path) -> str:
-    wds(root)
-    (root / "_info.json").unlink()
-    (root / "names.txt").write_text("\n".join(CLASSES))
-    shards = "train=train-{0..2}.tar|30&val=validation-0.tar&test=test-0.tar"
-    return f"wds/{root}?{shards}&classes={root}/names.txt"
-
-
-KINDS: dict[str, Callable[[Path], str]] = {
-    "folder": folder, "tar": tars, "folder of tars": tar_folder, "hfds": hfds, "hfids": hfids, "wds": wds,
-    "wds by name": wds_by_name,
-}  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Data]:
-    """Each kind, written once."""
-    places: dict[str, str] = {}
-
-    def data(kind: str) -> Data:
-        if kind not in places:
-            places[kind] = KINDS[kind](tmp_path_factory.mktemp("data"))
-        return open_data(places[kind])
-
-    return data
-
-
-def whole(split: AnySplit, workers: int = 0, ranks: Ranks = ALONE) -> list[Batch]:
-    return list(batches(split.samples(INPUTS), ranks, workers))
-
-
-def shades(found: list[Batch]) -> list[tuple[int, int]]:
-    """Shade and class of each image."""
-    return [(round(float(image.mean() * 255)), int(label))
-            for batch in found for image, label in zip(batch.images, batch.labels, strict=True)]  # fmt: skip
+from .written import CLASSES, COUNTS, INPUTS, KINDS, folder, png, shade, shades, whole
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -182,28 +50,6 @@ def test_digests_tell_data_apart_and_are_stable(kind: str, made: Callable[[str],
     assert len({split.digest() for split in data.splits.values()}) == 3
     assert json.loads(json.dumps(data.fingerprint()))["splits"]["val"]["images"] == 7
     assert data.facts()["classes"] == list(CLASSES)
-
-
-@pytest.mark.parametrize("kind", ["hfids", "wds"])
-def test_a_stream_follows_seed_and_epoch_and_goes_on(kind: str, made: Callable[[str], Data]) -> None:
-    split = made(kind).splits["train"]
-    samples = split.samples(INPUTS, RECIPE, seed=3)
-    first = list(samples.keys(0))  # type: ignore[attr-defined]
-    assert [key.index for key in first] == [key.index for key in split.samples(INPUTS, RECIPE, seed=3).keys(0)]  # type: ignore[attr-defined]
-    assert sorted(key.index for key in first) == sorted(key.index for key in samples.keys(1))  # type: ignore[attr-defined]
-    assert [key.index for key in first] != [key.index for key in samples.keys(1)]  # type: ignore[attr-defined]
-    assert [key.index for key in first] != sorted(key.index for key in first)
-    for rank in (0, 1):  # from the middle on, as the whole
-        rest = samples.keys(0, 5, rank, 2)  # type: ignore[attr-defined]
-        assert [key.index for key in rest] == [key.index for key in first[rank::2]][5:]
-    wanted = samples.__getitems__(first)
-    parts = [first[start : start + 7] for start in range(0, 30, 7)]
-    loaded = DataLoader(samples, batch_sampler=parts, collate_fn=as_is, num_workers=2)  # type: ignore[arg-type]
-    assert torch.equal(torch.cat([batch.images for batch in loaded]), wanted.images)
-    again = samples.__getitems__(list(islice(samples.keys(1), 30)))  # type: ignore[attr-defined]
-    place = {int(index): at for at, index in enumerate(again.indices)}
-    assert any(not torch.equal(again.images[place[int(i)]], image)
-               for i, image in zip(wanted.indices, wanted.images, strict=True))  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", ["folder", "tar", "hfds"])
@@ -285,111 +131,3 @@ def test_torchvision_reads_a_folder_as_well(tmp_path: Path) -> None:
     data = open_data(f"torch/image_folder?root={folder(tmp_path)}")
     assert data.classes == CLASSES and len(data.splits["train"]) == 30 and len(data.splits["val"]) == 7
     assert sorted(shades(whole(data.splits["val"]))) == [(shade("val", index), index % 3) for index in range(7)]
-
-
-def test_what_is_damaged_or_missing_is_said(tmp_path: Path) -> None:
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "bad.tar").write_bytes(b"no archive" * 200)
-    archive(tmp_path / "none.tar", iter([("a/notes.txt", b"text")]))
-    good = archive(tmp_path / "good.tar", members("train"))
-    (tmp_path / "half.tar").write_bytes(good.read_bytes()[: good.stat().st_size // 2 + 100])
-    (tmp_path / "odd" / "train" / "ant").mkdir(parents=True)
-    (tmp_path / "odd" / "val" / "owl").mkdir(parents=True)
-    for place in ("train/ant", "val/owl"):
-        (tmp_path / "odd" / place / "a.png").write_bytes(png("train", 0))
-    cases = {
-        str(tmp_path / "empty"): "no images in",
-        str(tmp_path / "bad.tar"): "is no tar archive, or a damaged one",
-        str(tmp_path / "half.tar"): "half.tar is cut off",
-        str(tmp_path / "none.tar"): "no images in",
-        str(tmp_path / "odd"): "val has classes that the first split has not: owl",
-        f"{tmp_path}/good.tar?val=2": "val=2 .at least 0, less than 1",
-        f"{tmp_path}/good.tar?vol=2": "tar has no option 'vol' .did you mean val",
-        f"{tmp_path}/good.tar?val=1e-9": "val=1e-09 leaves a split without images",
-        f"hfds/{tmp_path}/nope": "Couldn't find|doesn't exist|no such",
-        f"hfds/{tmp_path}?root={tmp_path}/cache": "lies in the data",
-        f"wds/{tmp_path}/nope": "there is no such folder",
-        f"wds/{tmp_path}/empty": "no shards",
-        f"wds/{tmp_path}?train=good.tar": "its classes are not told",
-    }
-    for text, message in cases.items():
-        with pytest.raises(SpecError, match=message) as caught:
-            open_data(text)
-        assert len(str(caught.value).splitlines()) == 1 and str(caught.value).startswith("MX814"), text
-        assert str(caught.value).count("MX814") == 1, text
-
-
-def test_a_damaged_shard_costs_its_rest_and_is_named(tmp_path: Path) -> None:
-    wds(tmp_path)
-    shard = tmp_path / "train-1.tar"
-    content = shard.read_bytes()
-    shard.write_bytes(content[: 512 * 2 * 2 * 5 + 600])  # in the sixth sample
-    (batch,) = whole(open_data(f"wds/{tmp_path}").splits["train"])
-    found = {value // 8 for value, _ in shades([batch])}
-    assert {*range(11), *range(11, 15), *range(22, 30)} <= found <= {*range(30)} and not found & {17, 18, 19, 20, 21}
-    (bad, *_) = (one for one in batch.bad if "lost" in one.reason)
-    assert bad.name == str(shard) and bad.reason.endswith("what follows in this archive is lost")
-    shard.write_bytes(content[: 512 * 2 * 2 * 5])  # between two samples
-    (batch,) = whole(open_data(f"wds/{tmp_path}").splits["train"])
-    assert [bad.reason for bad in batch.bad] == ["cut off; what followed in this archive is lost"]
-    assert len(shades([batch])) == 30 - 6
-
-
-def test_samples_without_image_or_class_are_named(tmp_path: Path) -> None:
-    content = [("0.png", png("train", 0)), ("0.cls", b"0"), ("1.cls", b"1"), ("2.png", png("train", 2)),
-               ("3.png", png("train", 3)), ("3.cls", b"7"), ("4.png", b"text"), ("4.cls", b"2")]  # fmt: skip
-    archive(tmp_path / "a.tar", iter(content))
-    (batch,) = whole(open_data(f"wds/{tmp_path}?train=a.tar&classes=3").splits["train"])
-    assert shades([batch]) == [(0, 0)]
-    reasons = {bad.name.rpartition(" ")[2]: bad.reason for bad in batch.bad}
-    assert reasons["1"].startswith("no image among its members: cls") and reasons["2"].startswith("no class")
-    assert (reasons["3"], reasons["4"]) == ("class 7 of 3", "no image")
-
-
-def test_training_transforms_do_what_the_recipe_says(tmp_path: Path) -> None:
-    """Each option alone changes the picture, and the order of keys does not."""
-    (tmp_path / "ant").mkdir()
-    noise = np.random.default_rng(0).integers(0, 256, (20, 24, 3), dtype=np.uint8)
-    Image.fromarray(noise).save(tmp_path / "ant" / "a.png")
-    split = open_data(f"{tmp_path}?val=0").splits["train"]
-
-    def seen(channels: int = 3, **options: object) -> torch.Tensor:
-        recipe = Recipe.model_validate({"name": "a", "epochs": 1, "batch_size": 2, "lr": 1e-3, **options})
-        inputs = Inputs((16, 16), channels, 0.5, 0.25)
-        return split.samples(inputs, recipe, 1).__getitems__([Key(0, 0, copy) for copy in range(4)]).images
-
-    plain = seen()
-    assert plain.shape == (4, 3, 16, 16) and torch.equal(plain[0], plain[3])
-    torch.testing.assert_close(
-        plain[:1], split.samples(Inputs((16, 16), 3, 0.5, 0.25)).__getitems__([Key(0, 0)]).images
-    )
-    for options in (
-        {"scale": (0.2, 0.5)}, {"ratio": (0.5, 2.0)}, {"hflip": 0.5}, {"vflip": 0.5}, {"color_jitter": 0.4},
-        {"aa": "rand-m9-n2-mstd0.5"}, {"aa": "ta_wide"}, {"aa": "augmix-m3-w3"}, {"aa": "original-mstd0.5"},
-        {"reprob": 1.0}, {"reprob": 1.0, "remode": "const", "recount": 3}, {"train_crop_mode": "pad"},
-        {"train_crop_mode": "rkrc"}, {"train_crop_mode": "rkrr", "train_interpolation": "random"},
-        {"degrees": 20.0}, {"translate": 0.2}, {"zoom": (0.5, 2.0)},
-    ):  # fmt: skip
-        changed = seen(**options)
-        assert changed.shape == plain.shape and changed.isfinite().all(), options
-        assert not torch.equal(changed, plain), options
-        assert len({image.numpy().tobytes() for image in changed}) > 1, options
-        assert torch.equal(seen(**options), changed), options
-    assert torch.equal(seen(hflip=1.0)[0], plain[0].flip(-1))
-    grey = seen(channels=1, aa="rand-m9-n2", color_jitter=0.4, reprob=1.0, scale=(0.5, 1.0))
-    assert grey.shape == (4, 1, 16, 16)
-
-
-@pytest.mark.parametrize("kind", ["hfids", "wds"])
-def test_training_shares_a_stream_as_it_shares_images(kind: str, made: Callable[[str], Data]) -> None:
-    """Two processes read what one reads in two parts; an epoch goes on from any update, and begins anew at its end."""
-    samples = made(kind).splits["train"].samples(INPUTS, RECIPE, seed=1)
-    one, two = Order(30, 8, 2, 1, 1), Order(30, 8, 1, 2, 1)
-    alone = [[key.index for key in slot] for slot in one.streamed(samples, 0, 0)]  # type: ignore[arg-type]
-    both = [[[key.index for key in slot] for slot in two.streamed(samples, 0, rank)] for rank in (0, 1)]  # type: ignore[arg-type]
-    assert alone == [slot for pair in zip(*both, strict=True) for slot in pair]
-    assert len(alone) == 6 and len({index for slot in alone for index in slot}) == 24
-    late = [[key.index for key in slot] for slot in one.streamed(samples, 0, 0, 2)]  # type: ignore[arg-type]
-    assert late == alone[4:]
-    longer = [key.index for slot in Order(32, 8, 1, 1, 1).streamed(samples, 0, 0) for key in slot]  # type: ignore[arg-type]
-    assert longer[30:] == longer[:2] and len(set(longer)) == 30
