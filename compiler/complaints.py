@@ -119,7 +119,8 @@ def _one_branch(details: list[ErrorDetails], cls: type[BaseModel]) -> list[tuple
                 continue
             found = {key: one for key, one in found.items() if key[0][:steps] != field or not _is_type_error(one)}
         found[path, detail.get("ctx", {}).get("offset", -1)] = detail
-    return [(path, detail) for (path, _), detail in found.items()]
+    above = {path[:-1] for path, _ in found}  # of a list that is too short without its wrong items
+    return [(path, one) for (path, _), one in found.items() if one["type"] != "too_short" or path not in above]
 
 
 def _union_at(cls: type[BaseModel], path: Path) -> int:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
-from ..complaints import MISSING_KEY, UNKNOWN_KEY, UNKNOWN_NAME
+from ..complaints import COVERAGE, MISSING_KEY, UNKNOWN_KEY, UNKNOWN_NAME, VALUES
 from ..document import Document
 from ..errors import Path, Problem, SpecError
 from ..mixers import registry as mixers
+from ..notation.grammar import scalar
 from ..notation.stages import plan
 from ..parse import Spec, family_of, stage_count, typed
 from ..per_stage import PerStage
@@ -32,6 +33,8 @@ MOST, MOST_RENAMED = 100, 20
 """Problems to report, and misspelt keys to read under their right names. More is no spec with mistakes."""
 SHAPES = frozenset({"depths", "dims", "size", "image", "in_chans"})
 """Without these no grid is known, so nothing about shapes can be said."""
+COUNTING: frozenset[Path] = frozenset({("depths",), ("size",)})
+"""Without these it is not known how many stages there are."""
 STAND_INS: dict[str, object] = {"name": "unnamed", "mixers": "identity"}
 
 
@@ -60,16 +63,28 @@ def judge(document: Document) -> Judged:
         try:
             spec = typed(document, data)
         except SpecError as error:
-            fresh = [problem for problem in error.problems[:MOST] if not _under(problem.where, broken)]
+            sure = _sure(error.problems, broken)
+            fresh = [problem for problem in sure[:MOST] if not _under(problem.where, broken)]
             problems += [problem for problem in fresh if problem not in problems]
             for problem in fresh[:MOST_RENAMED]:
                 document, data = renamed(document, data, problem)
-            data = _mended(data, error.problems, broken) if len(error.problems) <= MOST else None
+            wrong = error.problems if broken & COUNTING else sure
+            data = _mended(data, wrong, broken) if len(error.problems) <= MOST else None
             if data is None:
                 break
         else:
             return _resolved(spec, problems, broken)
     return Judged(None, None, tuple(problems))
+
+
+def _sure(problems: Iterable[Problem], broken: set[Path]) -> list[Problem]:
+    """Without what follows from a wrong number of stages, where it is not known how many there are."""
+    problems = list(problems)
+    meant = {problem.where[:1] for problem in problems}
+    meant |= {problem.nearest[:1] for problem in problems if problem.code == UNKNOWN_KEY and len(problem.where) == 1}
+    if not (meant | broken) & COUNTING:
+        return problems
+    return [problem for problem in problems if problem.code not in (COVERAGE, VALUES)]
 
 
 def renamed(document: Document, data: Any, problem: Problem) -> tuple[Document, Any]:
@@ -106,7 +121,8 @@ def _resolved(spec: Spec, problems: list[Problem], broken: set[Path]) -> Judged:
     try:
         network = resolve(spec)
     except SpecError as error:
-        found = [problem for problem in error.problems if not _under(problem.where, broken)]
+        told = {problem.span for problem in problems}
+        found = [one for one in error.problems if not _under(one.where, broken) and one.span not in told]
         return Judged(spec, None, (*problems, *found))
     return Judged(spec, None if broken or problems else network, tuple(problems))
 
@@ -130,7 +146,7 @@ def _mended(data: Any, problems: Iterable[Problem], broken: set[Path]) -> Any:
         if not path or (problem.code == MISSING_KEY and len(path) == 1 and path[0] not in STAND_INS):
             return None
         if problem.code == UNKNOWN_NAME and len(path) == 1 and problem.nearest and path[0] != "mixers":
-            data[str(path[0])] = problem.nearest[0]
+            data[str(path[0])] = scalar(problem.nearest[0])
         elif path[0] == "mixers":
             _mend_mixers(data, problem, broken, notation=notation)
         else:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 RULES = list(rules().values())
 SMALL = "name: small\nfamily: metaformer\nsize: s12\nmixers: SepConv\ndescription: small\n"
+RESNET = "name: small\nfamily: resnet\nsize: 50\nmixers: Conv\ndescription: small\n"
 ROW = SMALL.replace("s12", "s18") + "published:\n  - source: HyenaPixel, arXiv:2402.19305v1, Table 1\n"
 
 NO_EXAMPLE: dict[str, tuple[str, str]] = {
@@ -271,6 +272,27 @@ def test_names_of_papers_and_other_libraries_are_answered_with_ours(said: str, m
     [finding] = only(SMALL.replace("SepConv", said), "MX104")
     assert finding.fix is not None and finding.fix.what == f"write {meant}"
     assert finding.hint.startswith(f"did you mean {meant}")
+
+
+@pytest.mark.parametrize(
+    "text, code, place",
+    [
+        (RESNET.replace("50", "05"), "MX104", (3, 7)),
+        (RESNET.replace("50", "x0"), "MX104", (3, 7)),
+        (RESNET.replace("size: 50", "depths: [3, 4, 6px]"), "MX109", (3, 16)),
+        (RESNET.replace("size: 50", "deepths: [3, 4, 6]").replace("Conv", "DW k=(3,5,7)"), "MX101", (3, 1)),
+        (
+            SMALL.replace("size: s12", "depths: [1]\ndims: [16]").replace("SepConv", "attention Ch=8.5"),
+            "MX109",
+            (5, 22),
+        ),
+        (SMALL.replace("SepConv", "{type: attention, Ch: ten}"), "MX109", (4, 31)),
+        ("name: x\nfamily: isotropic\ndepths: [ten]\nmixers: attention\ndescription: x\n", "MX109", (3, 10)),
+    ],
+)
+def test_one_mistake_is_one_finding(text: str, code: str, place: tuple[int, int]) -> None:
+    found = [one for one in lint(text, "<example>") if one.severity != "info"]
+    assert [(one.code, one.span[:2]) for one in found] == [(code, place)]
 
 
 def test_negative_widths_are_one_mistake() -> None:
