@@ -35,6 +35,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from ..compiler.errors import SpecError
+from ._group import HELP
 
 FINDINGS, INTERRUPTED = 1, 130
 """Exit codes: something is wrong with the input; Ctrl-C."""
@@ -115,7 +116,6 @@ class Group(TyperGroup):
         raise typer.Exit(FINDINGS)
 
 
-HELP = {"help_option_names": ["-h", "--help"]}
 app = typer.Typer(cls=Group, no_args_is_help=True, pretty_exceptions_enable=False, context_settings=HELP)
 
 

@@ -23,5 +23,9 @@ DataSet = Annotated[
         help="The images: digits (built in), a folder, a .tar, synthetic/..., torch/..., hfds/..., wds/...",
     ),
 ]
+WindowRule = Literal["coverage", "official"]
+WINDOWS = (
+    "windows of Hpx cover the same share of the map (coverage), or half of it as the released code has it (official)."
+)
 Part = Annotated[SplitName, typer.Option("--split", help="Which part of the images.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="Start of all random numbers.")]

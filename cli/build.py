@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ._options import Image, Json, Model
 from ._table import print_json, table
-from ._trained import Seed
+from ._trained import WINDOWS, Seed, WindowRule
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,12 +25,7 @@ WeightsName = Annotated[
     typer.Option("--weights", metavar="WEIGHTS", help="Take these weights: a file, a name in the zoo, hf://org/name."),
 ]
 Resample = Annotated[
-    Literal["coverage", "official"] | None,
-    typer.Option(
-        "--resample",
-        help="Fit the weights to the spec's sizes: windows of Hpx cover the same share of the map (coverage), or half "
-        "of it as the released code has it (official).",
-    ),
+    WindowRule | None, typer.Option("--resample", help=f"Fit the weights to the spec's sizes: {WINDOWS}")
 ]
 Classes = Annotated[
     int | None,

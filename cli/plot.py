@@ -7,11 +7,10 @@ from typing import Annotated
 
 import typer
 
+from ._group import group
 from ._pictures import PictureOrDefault
 
-app = typer.Typer(
-    name="plot", add_completion=False, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]}
-)
+app = group("plot")
 
 Folders = Annotated[list[Path], typer.Argument(metavar="DIR...", help="Folders that `mixspec train` wrote.")]
 

@@ -12,7 +12,7 @@ import typer
 from ..compiler import sweep as sweeps
 from ..compiler.errors import SpecError
 from ..compiler.show import si
-from . import HELP
+from ._group import group
 from ._options import Json
 from ._pictures import Picture
 from ._table import print_json, table
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 NOTHING = "MX846"
 HEADS = ("data", "variant", "seeds", "top-1 %", "SD", "gain", "p", "params", "MACs")
-app = typer.Typer(name="sweep", add_completion=False, no_args_is_help=True, context_settings=HELP)
+app = group("sweep")
 
 Name = Annotated[str, typer.Argument(metavar="NAME_OR_PATH", help="A shipped sweep's name, or a file.")]
 Folder = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder of the runs.")]

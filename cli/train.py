@@ -10,7 +10,7 @@ import typer
 
 from ._options import Image, Json, Model
 from ._table import print_json
-from ._trained import Seed
+from ._trained import DataSet, Seed
 
 if TYPE_CHECKING:
     from ..compiler.recipe import Recipe
@@ -19,10 +19,6 @@ if TYPE_CHECKING:
     from ..zoo.training.settings import Tracker
 
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the weights and the logs.")]
-Images = Annotated[
-    str,
-    typer.Option("--data", metavar="DATA", help="digits, synthetic/pairs, hfds/DIR, torch/cifar10, a folder, a .tar."),
-]
 RecipeName = Annotated[
     str | None,
     typer.Option("--recipe", metavar="NAME_OR_PATH", help="The recipe; the data's own, or the spec's, if left out."),
@@ -56,7 +52,7 @@ Device = Annotated[Literal["auto", "cpu"], typer.Option("--device", help="cpu le
 def command(
     model: Model,
     output: Output,
-    data: Images = "digits",
+    data: DataSet = "digits",
     recipe: RecipeName = None,
     epochs: Epochs = None,
     batch_size: BatchSize = None,

@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ._options import Json
 from ._table import print_json, table
-from ._trained import Seed, Weights
+from ._trained import WINDOWS, Seed, Weights, WindowRule
 
 if TYPE_CHECKING:
     from ..zoo.transfer import Transferred
 
 New = Annotated[str, typer.Argument(metavar="NEW", help="The edited spec: a file, or a shipped name.")]
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The weights file to write.")]
-Reach = Annotated[
-    Literal["coverage", "official"],
-    typer.Option(
-        "--resample",
-        help="How windows of Hpx are resized: they cover the same share of the map (coverage), or half of it as the "
-        "released code has it (official).",
-    ),
-]
+Resample = Annotated[WindowRule, typer.Option("--resample", help=f"How weights are resized: {WINDOWS}")]
 Strict = Annotated[bool, typer.Option("--strict", help="Write nothing and end with 1 where weights would be lost.")]
 
 
@@ -32,7 +25,7 @@ def command(
     new: New,
     output: Output,
     seed: Seed = 0,
-    resample: Reach = "coverage",
+    resample: Resample = "coverage",
     strict: Strict = False,
     json: Json = False,
 ) -> None:

@@ -15,11 +15,11 @@ from ..compiler.suggest import did_you_mean
 from ..zoo import entries
 from ..zoo.entries import Entry, Metric
 from ..zoo.listing import Row, SortBy, Wanted, rows
+from ._group import group
 from ._options import Json
 from ._table import print_json, table
 
-HELP = {"help_option_names": ["-h", "--help"]}
-app = typer.Typer(name="zoo", add_completion=False, no_args_is_help=True, context_settings=HELP)
+app = group("zoo")
 
 Family = Annotated[str | None, typer.Option("--family", metavar="NAME", help="Networks of this frame.")]
 MixerName = Annotated[str | None, typer.Option("--mixer", metavar="NAME", help="Networks with this mixer in a stage.")]
