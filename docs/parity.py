@@ -15,6 +15,8 @@ import torch
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
+import deviation  # noqa: E402
+import recordings  # noqa: E402
 import twins  # noqa: E402
 from published import table  # noqa: E402
 
@@ -45,20 +47,20 @@ Float32. Images of 224×224 pixels (the MetaFormers 64×64, the ResNets 75×96).
 """  # noqa: E501
 
 
-def errors() -> Iterator[tuple[str, str, twins.Errors]]:
+def errors() -> Iterator[tuple[str, str, deviation.Errors]]:
     """Every comparison with the part of the page it belongs to."""
-    for name in twins.OPERATORS:
-        yield "recorded", name, twins.operator_errors(name)
-    yield "recorded", "cvt", twins.cvt_errors()
-    for name in twins.LOCALVIT:
-        if (twins.LARGE / f"{name}.safetensors").exists():
-            yield "recorded", name, twins.localvit_errors(name)
+    for name in recordings.OPERATORS:
+        yield "recorded", name, recordings.operator_errors(name)
+    yield "recorded", "cvt", recordings.cvt_errors()
+    for name in recordings.LOCALVIT:
+        if (recordings.LARGE / f"{name}.safetensors").exists():
+            yield "recorded", name, recordings.localvit_errors(name)
     for part, group in (("whole", twins.WHOLE), ("tiny", twins.TINY)):
         for name, twin in group.items():
             yield part, name, twins.twin_errors(twin)
 
 
-def page(found: list[tuple[str, str, twins.Errors]]) -> str:
+def page(found: list[tuple[str, str, deviation.Errors]]) -> str:
     """The report of what was measured."""
     tables = {}
     for part in ("recorded", "whole", "tiny"):
@@ -68,11 +70,11 @@ def page(found: list[tuple[str, str, twins.Errors]]) -> str:
         tables[part] = table(("network", *columns), cells)
     packages = ("torch", "timm", "torchvision")
     versions = ", ".join(f"{package} {importlib.metadata.version(package)}" for package in packages)
-    bounds = ", ".join(f"{bound:g} for {what}" for what, bound in twins.BOUNDS.items())
+    bounds = ", ".join(f"{bound:g} for {what}" for what, bound in deviation.BOUNDS.items())
     return PAGE.format(versions=versions, bounds=bounds, **tables)
 
 
-def shown(measured: twins.Errors, column: str) -> str:
+def shown(measured: deviation.Errors, column: str) -> str:
     return f"{measured[column]:.1e}" if column in measured else ""
 
 
@@ -82,7 +84,7 @@ def main(arguments: list[str]) -> int:
     found = list(errors())
     if "--check" not in arguments:
         (ROOT / "docs" / "parity.md").write_text(page(found), "utf-8")
-    far = [f"{name}: {what}" for part, name, measured in found for what in twins.beyond(part, name, measured)]
+    far = [f"{name}: {what}" for part, name, measured in found for what in deviation.beyond(part, name, measured)]
     print("\n".join(far) or f"{len(found)} comparisons, all inside their bounds")
     return int(bool(far))
 

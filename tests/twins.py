@@ -1,44 +1,23 @@
-"""Our networks beside foreign ones of the same weights: measured here, bounded by tests, told by `docs/parity.md`.
-
-An error is the largest deviation relative to the largest value of the other side. Gradients are those of
-``sum(y * cos(arange(y.numel())))``.
-"""
+"""Our networks beside those of timm and torchvision, with the same weights."""
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import timm
 import torch
-from safetensors import safe_open
+from deviation import Errors, backward, compared, gradients, relative, worst
 from timm.models.convnext import ConvNeXt
 from timm.models.mlp_mixer import Affine, MlpMixer, ResBlock, SpatialGatingBlock
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from torchvision.models.swin_transformer import SwinTransformer
 
-from mixspec.compiler.families.metaformer import Block
-from mixspec.compiler.grid import Grid
-from mixspec.compiler.head import Classifier
-from mixspec.compiler.heads.mlp import MlpHead
-from mixspec.compiler.layer import Layer
-from mixspec.compiler.lower import lower, lower_layer
-from mixspec.compiler.mixers.attention import Attention
-from mixspec.compiler.mixers.hb import Hb
-from mixspec.compiler.mixers.hpx import Hpx
-from mixspec.compiler.mixers.hyena import Hyena
-from mixspec.compiler.mixers.sepconv import SepConv
-from mixspec.compiler.mlps.mlp import Mlp
-from mixspec.compiler.norms.layernorm import LayerNorm
+from mixspec.compiler.lower import lower
 from mixspec.compiler.parse import parse
 from mixspec.compiler.resolve import Network, resolve
 from mixspec.zoo.ports import (
-    cvt,
-    hyenapixel,
-    localvit,
     timm_convnext,
     timm_metaformer,
     timm_mixer,
@@ -49,167 +28,9 @@ from mixspec.zoo.ports import (
 )
 from mixspec.zoo.ports._layout import Layout
 
-Errors = dict[str, float]
-"""Output, features, input gradient, weight gradients: as many of them as can be compared."""
-State = Mapping[str, Tensor]
-
-FIXTURES = Path(__file__).parent / "fixtures"
-LARGE = Path(__file__).parents[2] / "shared" / "fixtures"
-"""Recordings too large for the repository."""
-
-
-BOUNDS = {"recordings": 1e-5, "whole networks": 1e-4, "small ones in double precision": 1e-12}
-MAGNIFIED = {("mini_ddw", "training output"): 2e-4}
-"""No formulation in float32 can be held to 1e-5 here. In training this network normalises the means of three images and
-magnifies rounding: in float64, rounding the weights once moves its output by up to 2e-5, and the recording is 9e-5 off
-float64. Ours in float32 is 1e-5 to 1.2e-4 off the recording, by the number of threads (1e-5 with two); with the kernels
-applied as a grouped convolution, as the released code does, 1.1e-5 to 1.3e-4. What the bound cannot show,
-``tests/mixers/test_ddw.py`` does: training mode against the definition, in float64.
-"""
-
-
-def beyond(part: str, name: str, measured: Errors) -> list[str]:
-    """Errors that are larger than their bound; ``part`` is recorded, whole or tiny."""
-    bound = dict(zip(("recorded", "whole", "tiny"), BOUNDS.values(), strict=True))[part]
-    return [
-        f"{what} is {error:.1e} off"
-        for what, error in measured.items()
-        if not error <= MAGNIFIED.get((name, what), bound)
-    ]
-
-
-def relative(ours: Tensor, theirs: Tensor, least: float = 0.0) -> float:
-    """Largest deviation, relative to the largest value there, or to ``least`` if that is larger."""
-    return float((ours.reshape(theirs.shape) - theirs).abs().max() / theirs.abs().max().clamp(min=least))
-
-
-def worst(ours: State, theirs: State) -> float:
-    """Over all tensors; one that is a hundred times smaller than the largest is measured against the hundredth."""
-    assert set(ours) == set(theirs)
-    least = max(float(value.abs().max()) for value in theirs.values()) / 100
-    return max(relative(ours[key], value, least) for key, value in theirs.items())
-
-
-def backward(y: Tensor) -> None:
-    (y * torch.arange(y.numel(), dtype=torch.float32).cos().view_as(y)).sum().backward()
-
-
-def gradients(module: nn.Module) -> dict[str, Tensor]:
-    return {path: weight.grad for path, weight in module.named_parameters() if weight.grad is not None}
-
-
-def recorded(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
-    """Header and tensors of a recording."""
-    with safe_open(path, "pt") as file:
-        return file.metadata() or {}, {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-
-
-def under(prefix: str, tensors: State) -> dict[str, Tensor]:
-    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
-
 
 def network(text: str) -> Network:
     return resolve(parse(f"name: x\n{text}"))
-
-
-# Operators recorded from the official implementations
-
-AT = Grid(7, 7, 16)
-HPX = Hpx(kernel=13, embedding=16, hidden=32)
-BLOCK = Block(HPX, Mlp(activation="star_relu", bias=False), LayerNorm(bias=False), res_scale=True)
-OPERATORS: dict[str, tuple[Layer, Grid, Layout]] = {
-    "hpx_op": (HPX, AT, hyenapixel.HPX),
-    "hb_op": (Hb(length=49, embedding=8, hidden=16), AT, hyenapixel.HYENA),
-    "hyena_safari_original": (Hyena(length=49, embedding=8, hidden=16), AT, hyenapixel.SAFARI),
-    "sepconv_op": (SepConv(), AT, hyenapixel.SEPCONV),
-    "attention_op": (Attention(), Grid(7, 7, 64), hyenapixel.ATTENTION),
-    "mlp_head": (Classifier(MlpHead(), 10, 0.0), Grid(1, 1, 64), hyenapixel.HEAD),
-    "metaformer_block_hpx": (BLOCK, AT, hyenapixel.BLOCK),
-}
-SHARED_SINES = ("filter.mlp.sin1.freq", "filter.mlp.sin2.freq", "filter.mlp.sin3.freq")
-
-
-def operator_errors(name: str) -> Errors:
-    """An operator against a recording in channels-last layout."""
-    layer, at, layout = OPERATORS[name]
-    _, data = recorded(FIXTURES / f"{name}.pert.safetensors")
-    module = lower_layer(layer, at)
-    if name == "mlp_head":  # the recording begins behind the norm
-        module.norm = nn.Identity()
-    module.load_state_dict(layout.ours(under("sd/", data), module.state_dict()))
-    x = data["x"].clone().requires_grad_()
-    if x.dim() == 2:
-        y = module(x[:, :, None, None])
-    else:
-        image = x if x.dim() == 4 else x.unflatten(1, (7, 7))
-        y = module(image.permute(0, 3, 1, 2)).permute(0, 2, 3, 1).reshape(x.shape)
-    backward(y)
-    found = gradients(module)
-    if name == "hyena_safari_original":  # its sines share their frequencies
-        found[SHARED_SINES[0]] = sum((found.pop(path) for path in SHARED_SINES), torch.zeros(()))
-    expected = layout.ours(under("grad/", data), found)
-    return _errors(y, data["y"], x.grad, data["dx"], worst(found, expected))
-
-
-def _errors(y: Tensor, expected: Tensor, dx: Tensor | None, gradient: Tensor, weights: float) -> Errors:
-    assert dx is not None
-    return {
-        "output": relative(y.detach(), expected),
-        "input gradient": relative(dx, gradient),
-        "weight gradients": weights,
-    }
-
-
-# Networks recorded from the official implementations
-
-LOCALVIT = {"mini_dw": ("DW bias=true", localvit.DW), "mini_ddw": ("DDW", localvit.DDW)}
-
-
-def localvit_errors(name: str) -> Errors:
-    """A depth-wise network against its recording; the released stages end behind the merging that opens our next."""
-    header, data = recorded(LARGE / f"{name}.safetensors")
-    config, (mixer, layout) = ast.literal_eval(header["cfg"]), LOCALVIT[name]
-    dims = [config["embed_dim"] << stage for stage in range(4)]
-    text = f"family: swin\ndepths: {config['depths']}\ndims: {dims}\nmixers: {mixer}\nblock: conv\n"
-    model = lower(network(f"{text}classes: {config['num_classes']}\nimage: {header['img']}\n"))
-    assert sum(weight.numel() for weight in model.parameters()) == int(header["params"])
-    model.load_state_dict(layout.ours(under("sd.", data), model.state_dict()))
-    x = data["x"].requires_grad_()
-    with torch.no_grad():
-        maps = model.eval().forward_intermediates(x, intermediates_only=True)
-        merged = [model.stages[index + 1].downsample(y) for index, y in enumerate(maps[:-1])]
-    features = (y.flatten(2).transpose(1, 2) for y in (*merged, maps[-1]))
-    y = model(x)
-    y.square().sum().backward()
-    assert x.grad is not None
-    return {
-        "output": relative(y.detach(), data["y_eval"]),
-        "features": max(relative(y, data[f"feat.{index}"]) for index, y in enumerate(features)),
-        "input gradient": relative(x.grad, data["grad_x"]),
-        "training output": relative(model.train()(x).detach(), data["y_train"]),
-    }
-
-
-CVT = "family: cvt\nimage: [40, 56]\nclasses: 5\ndepths: [1, 1, 2]\ndims: [8, 16, 24]\nmixers: ConvAttention Ch=8\n"
-
-
-def cvt_errors() -> Errors:
-    """CvT against its recording."""
-    _, data = recorded(FIXTURES / "cvt.pert.safetensors")
-    text = (
-        "family: cvt\nimage: [40, 56]\nclasses: 5\ndepths: [1, 1, 2]\ndims: [8, 16, 24]\nmixers: ConvAttention Ch=8\n"
-    )
-    model = lower(network(text)).eval()
-    model.load_state_dict(cvt.LAYOUT.ours(under("sd/", data), model.state_dict()))
-    x = data["x"].requires_grad_()
-    y = model(x)
-    backward(y)
-    found = gradients(model)
-    expected = {cvt.LAYOUT.name(key): value for key, value in under("grad/", data).items()}
-    return _errors(y, data["y"], x.grad, data["dx"], worst({key: found[key] for key in expected}, expected))
-
-
-# Networks of timm and torchvision
 
 
 @dataclass(frozen=True)
@@ -274,7 +95,7 @@ def twin_errors(twin: Twin) -> Errors:
     assert inputs[0].grad is not None and inputs[1].grad is not None and outputs[1].std() > 1e-3
     own = gradients(ours)
     expected = twin.layout.ours(gradients(theirs), own)
-    errors = _errors(outputs[0], outputs[1].detach(), inputs[0].grad, inputs[1].grad, worst(own, expected))
+    errors = compared(outputs[0], outputs[1].detach(), inputs[0].grad, inputs[1].grad, worst(own, expected))
     return {**errors, **_features(maps_of(ours, x), maps_of(theirs, x))}
 
 

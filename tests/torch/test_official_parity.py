@@ -6,25 +6,26 @@ The recordings of operators hold inputs ``x`` (channels last), weights ``sd/...`
 
 from __future__ import annotations
 
+import deviation
 import pytest
-import twins
+import recordings
 
 
-@pytest.mark.parametrize("name", twins.OPERATORS)
+@pytest.mark.parametrize("name", recordings.OPERATORS)
 def test_operator(name: str) -> None:
-    errors = twins.operator_errors(name)
+    errors = recordings.operator_errors(name)
     assert errors.keys() == {"output", "input gradient", "weight gradients"}
-    assert not twins.beyond("recorded", name, errors)
+    assert not deviation.beyond("recorded", name, errors)
 
 
 def test_cvt() -> None:
-    assert not twins.beyond("recorded", "cvt", twins.cvt_errors())
+    assert not deviation.beyond("recorded", "cvt", recordings.cvt_errors())
 
 
-@pytest.mark.parametrize("name", twins.LOCALVIT)
+@pytest.mark.parametrize("name", recordings.LOCALVIT)
 def test_localvit(name: str) -> None:
-    if not (twins.LARGE / f"{name}.safetensors").exists():
+    if not (recordings.LARGE / f"{name}.safetensors").exists():
         pytest.skip("the recorded outputs are not part of the repository: shared/fixtures beside it is absent")
-    errors = twins.localvit_errors(name)
+    errors = recordings.localvit_errors(name)
     assert errors.keys() == {"output", "features", "input gradient", "training output"}
-    assert not twins.beyond("recorded", name, errors)
+    assert not deviation.beyond("recorded", name, errors)

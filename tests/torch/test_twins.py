@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import deviation
 import pytest
+import recordings
 import torch
 import twins
 
@@ -14,7 +16,7 @@ QUICK = ("convformer_s18", "caformer_s18", "poolformerv2_s12", "swin_tiny_patch4
 
 @pytest.mark.parametrize("name", twins.TINY)
 def test_small_network(name: str) -> None:
-    assert not twins.beyond("tiny", name, twins.twin_errors(twins.TINY[name]))
+    assert not deviation.beyond("tiny", name, twins.twin_errors(twins.TINY[name]))
 
 
 @pytest.mark.parametrize(
@@ -23,19 +25,19 @@ def test_small_network(name: str) -> None:
 def test_whole_network(name: str) -> None:
     errors = twins.twin_errors(twins.WHOLE[name])
     assert errors.keys() == {"output", "features", "input gradient", "weight gradients"}
-    assert not twins.beyond("whole", name, errors)
+    assert not deviation.beyond("whole", name, errors)
 
 
 def test_the_report_tells_of_every_comparison() -> None:
     page = (Path(__file__).resolve().parents[2] / "docs" / "parity.md").read_text("utf-8")
     named = re.findall(r"^\| `(.+?)` \|", page, flags=re.M)
-    assert sorted(named) == sorted([*twins.OPERATORS, "cvt", *twins.LOCALVIT, *twins.TWINS])
+    assert sorted(named) == sorted([*recordings.OPERATORS, "cvt", *recordings.LOCALVIT, *twins.TWINS])
 
 
 def test_a_wrong_weight_is_noticed() -> None:
     theirs, ours = twins.pair(twins.TINY["resmlp"])
     x = torch.randn(1, 3, 24, 32, dtype=torch.float64)
     with torch.no_grad():
-        assert twins.relative(ours(x), theirs(x)) < 1e-12
+        assert deviation.relative(ours(x), theirs(x)) < 1e-12
         ours.stages[0].blocks[1].mixer.fc.bias[0] += 1e-6
-        assert twins.relative(ours(x), theirs(x)) > 1e-12
+        assert deviation.relative(ours(x), theirs(x)) > 1e-12

@@ -24,7 +24,6 @@ from mixspec.zoo.training.partial import Partial, resumed
 from mixspec.zoo.training.tally import BINS, Calibration, Tally, wilson
 
 INPUTS = Inputs((2, 2), 1, 0.0, 1.0)
-
 NAMES = ("a", "b", "c")
 
 

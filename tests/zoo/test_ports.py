@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+import recordings
 import torch
 import twins
 from torch import Tensor
@@ -40,20 +41,20 @@ def test_networks_come_back(name: str) -> None:
     assert_bit_exact(twin.layout, theirs, lower(twins.network(twin.text), device="meta").state_dict())
 
 
-@pytest.mark.parametrize("name", twins.OPERATORS)
+@pytest.mark.parametrize("name", recordings.OPERATORS)
 def test_operators_come_back(name: str) -> None:
-    layer, at, layout = twins.OPERATORS[name]
+    layer, at, layout = recordings.OPERATORS[name]
     module = lower_layer(layer, at)
     if name == "mlp_head":
         module.norm = torch.nn.Identity()
-    _, data = twins.recorded(twins.FIXTURES / f"{name}.pert.safetensors")
-    assert_bit_exact(layout, twins.under("sd/", data), module.state_dict())
+    _, data = recordings.recorded(recordings.FIXTURES / f"{name}.pert.safetensors")
+    assert_bit_exact(layout, recordings.under("sd/", data), module.state_dict())
 
 
 def test_cvt_comes_back() -> None:
-    _, data = twins.recorded(twins.FIXTURES / "cvt.pert.safetensors")
-    like = lower(twins.network(twins.CVT), device="meta").state_dict()
-    assert_bit_exact(cvt.LAYOUT, twins.under("sd/", data), like)
+    _, data = recordings.recorded(recordings.FIXTURES / "cvt.pert.safetensors")
+    like = lower(twins.network(recordings.CVT), device="meta").state_dict()
+    assert_bit_exact(cvt.LAYOUT, recordings.under("sd/", data), like)
 
 
 def hyenapixel_state(mixers: list[dict[str, tuple[int, ...]]], c: int = 8) -> State:

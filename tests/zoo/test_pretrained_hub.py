@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import deviation
 import pytest
 import timm
 import torch
@@ -44,7 +45,7 @@ def test_timm_s_checkpoint_comes_over_http(hub: Hub, deit: torch.nn.Module, tmp_
     assert done.exit_code == 0 and "wrote" in done.stdout, done.stderr
     x = torch.randn(1, 3, 224, 224)
     with torch.no_grad():
-        assert twins.relative(load(tmp_path / "ours.safetensors")(x), deit(x)) < 1e-4
+        assert deviation.relative(load(tmp_path / "ours.safetensors")(x), deit(x)) < 1e-4
     asked = len(hub.requests)
     assert torch.equal(build("deit_ti", pretrained=True).eval()(x), load(tmp_path / "ours.safetensors")(x))
     assert not [seen for seen in hub.requests[asked:] if seen.method == "GET"]

@@ -16,9 +16,7 @@ from mixspec.zoo.training.data import AnySplit, Batch, Inputs
 from mixspec.zoo.training.evaluate import ALONE, Ranks, batches
 
 CLASSES = ("ant", "bee", "cat")
-
 INPUTS = Inputs((8, 8), 3, 0.0, 1.0)
-
 COUNTS = {"train": 30, "val": 7, "test": 5}
 
 
