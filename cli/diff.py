@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from ..compiler import document
-from ..compiler.catalogue import load
+from ..compiler.catalogue import OTHERS, load
 from ..compiler.diff import Change, data, diff, markdown, text
 from ..compiler.errors import Problem, SpecError
 from ..compiler.parse import Spec, typed
@@ -18,7 +18,7 @@ from ._options import Json
 from ._table import print_json
 
 Format = Literal["text", "json", "markdown"]
-SKIPPED = ("recipes", "sweeps", "entries")
+SKIPPED = (*OTHERS, "entries")
 
 
 def command(

@@ -1,9 +1,10 @@
-"""Which specs there are: those that ship, by name, and any file by its path."""
+"""Which documents there are: those that ship, by name, and any file by its path."""
 
 from __future__ import annotations
 
 import os
 import sys
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from .suggest import did_you_mean, nearest
 FOLDER = Path(__file__).parents[1] / "specs"
 STDIN = "-"
 OTHERS = ("recipes", "sweeps")
+RECIPES, SWEEPS = (FOLDER / name for name in OTHERS)
 
 
 @cache
@@ -49,3 +51,26 @@ def load(name_or_path: str) -> Spec:
     if name_or_path == STDIN:
         return typed(document.load(sys.stdin.buffer.read(document.MAX_BYTES + 1), "<stdin>"))
     return typed(document.read(find(name_or_path)))
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """What ships of another kind than specs, all in one folder. ``unknown`` is the code for a name it has not."""
+
+    folder: Path
+    kind: str
+    unknown: str
+
+    def names(self) -> list[str]:
+        """The names of all that ship, in order."""
+        return sorted(file.stem for file in self.folder.glob("*.yaml"))
+
+    def find(self, name_or_path: str) -> Path:
+        """The file of a shipped name, or of a path; it is not opened. Raises SpecError for an unknown name."""
+        path = Path(name_or_path)
+        if path.suffix in document.ENDINGS or len(path.parts) > 1:
+            return path
+        if name_or_path not in self.names():
+            hint = did_you_mean(name_or_path, self.names())
+            raise SpecError.of(self.unknown, f"there is no {self.kind} {name_or_path!r}", hint)
+        return self.folder / f"{name_or_path}.yaml"

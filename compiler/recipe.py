@@ -11,15 +11,15 @@ from pydantic.functional_validators import AfterValidator
 from pydantic_core import InitErrorDetails
 
 from . import document
-from .catalogue import FOLDER
+from .catalogue import RECIPES, Shelf
 from .checked import changed, problems
 from .complaints import NAME, UNKNOWN_KEY, UNKNOWN_NAME, WRONG_VALUE, together, wrong
 from .document import Document
 from .errors import Problem, SpecError
 from .suggest import did_you_mean, divisors, nearest
 
-RECIPES = FOLDER / "recipes"
-UNKNOWN_RECIPE = "MX811"
+SHIPPED = Shelf(RECIPES, "recipe", unknown="MX811")
+names, find = SHIPPED.names, SHIPPED.find
 
 # fmt: off
 OPTIMISERS = (
@@ -244,23 +244,6 @@ class Recipe(BaseModel):
 def read(name_or_path: str | Path) -> Recipe:
     """The recipe of that name, or in that file. Raises SpecError with every complaint, by line and column."""
     return typed(document.read(find(str(name_or_path))))
-
-
-def names() -> list[str]:
-    """The recipes that ship."""
-    return sorted(file.stem for file in RECIPES.glob("*.yaml"))
-
-
-def find(name_or_path: str) -> Path:
-    """The file of a shipped recipe or of a path; it is not opened. Raises SpecError for an unknown name."""
-    path = Path(name_or_path)
-    if path.suffix in document.ENDINGS or len(path.parts) > 1:
-        return path
-    if name_or_path not in names():
-        near = nearest(name_or_path, names()) or names()
-        hint = did_you_mean(name_or_path, near)
-        raise SpecError.of(UNKNOWN_RECIPE, f"there is no recipe {name_or_path!r}", hint)
-    return RECIPES / f"{name_or_path}.yaml"
 
 
 def typed(doc: Document) -> Recipe:

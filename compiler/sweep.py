@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
 from . import catalogue, document
 from . import recipe as recipes
+from .catalogue import SWEEPS, Shelf
 from .checked import problems
 from .complaints import NAME, UNKNOWN_KEY, UNKNOWN_NAME, WRONG_VALUE
 from .document import Document
@@ -23,8 +24,8 @@ from .recipe import Recipe
 from .resolve import Network, resolve
 from .suggest import did_you_mean
 
-SWEEPS = catalogue.FOLDER / "sweeps"
-UNKNOWN_SWEEP = "MX841"
+SHIPPED = Shelf(SWEEPS, "sweep", unknown="MX841")
+names, find = SHIPPED.names, SHIPPED.find
 MOST = 1000
 """Points of one sweep."""
 RECIPE, DATA, LABEL = "recipe.", "data", "label"
@@ -97,22 +98,6 @@ class Plan:
 def read(name_or_path: str | Path) -> Plan:
     """The sweep of that name, or in that file. Raises SpecError with every complaint, by line and column."""
     return typed(document.read(find(str(name_or_path))))
-
-
-def names() -> list[str]:
-    """The sweeps that ship."""
-    return sorted(file.stem for file in SWEEPS.glob("*.yaml"))
-
-
-def find(name_or_path: str) -> Path:
-    """The file of a shipped sweep or of a path; it is not opened. Raises SpecError for an unknown name."""
-    path = Path(name_or_path)
-    if path.suffix in document.ENDINGS or len(path.parts) > 1:
-        return path
-    if name_or_path not in names():
-        hint = did_you_mean(name_or_path, names())
-        raise SpecError.of(UNKNOWN_SWEEP, f"there is no sweep {name_or_path!r}", hint)
-    return SWEEPS / f"{name_or_path}.yaml"
 
 
 def typed(doc: Document) -> Plan:
