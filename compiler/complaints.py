@@ -146,6 +146,18 @@ def together(title: str, complaints: list[InitErrorDetails]) -> ValidationError:
     return ValidationError.from_exception_data(title, complaints)
 
 
+def under(key: str | int, item: object, error: PydanticCustomError | ValidationError) -> list[InitErrorDetails]:
+    """A complaint, or all that an error carries, as about what stands under that key."""
+    if isinstance(error, PydanticCustomError):
+        return [InitErrorDetails(type=error, loc=(key,), input=item)]
+    details = error.errors(include_url=False)
+    kinds = [PydanticCustomError("problem", "{what}", one["ctx"]) for one in details]
+    return [
+        InitErrorDetails(type=kind, loc=(key, *one["loc"]), input=one["input"])
+        for kind, one in zip(kinds, details, strict=True)
+    ]
+
+
 def known_keys(cls: type[BaseModel]) -> list[str]:
     """The names by which a spec can set the fields of ``cls``, the paper's letters first."""
     return [field.alias or name for name, field in cls.model_fields.items()]
@@ -160,7 +172,7 @@ def _complaint(detail: ErrorDetails, cls: type[BaseModel]) -> PydanticCustomErro
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "problem":
         return PydanticCustomError("problem", "{what}", context)
-    name = next((step for step in reversed(detail["loc"]) if step in all_keys(cls)), cls.__name__)
+    name = next((step for step in reversed(detail["loc"]) if step in all_keys(cls)), cls.__name__.lower())
     if kind in ("extra_forbidden", "missing"):
         name = str(detail["loc"][-1])
     if kind == "extra_forbidden" and name in cls.model_fields:

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
-from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
+from pydantic_core import PydanticCustomError, core_schema
 
-from .complaints import COVERAGE, WRONG_VALUE, short, together, wrong
+from .complaints import COVERAGE, WRONG_VALUE, short, together, under, wrong
 from .operator import Operator
 from .registry import Registry
 
@@ -40,22 +40,14 @@ class PerBlock(Generic[Op]):
         if stage < len(depths) and block < depths[stage]:
             return key
         blocks = ", ".join(f"stages.{stage}.blocks.0-{depth - 1}" for stage, depth in enumerate(depths))
-        raise self._entry(key, item, wrong(COVERAGE, f"there is no block {key}", blocks, key=True))
+        error = wrong(COVERAGE, f"there is no block {key}", blocks, key=True)
+        raise together(self.registry.kind, under(key, item, error))
 
     def _one(self, key: str, item: object) -> Op:
         try:
             return self.registry.make(item)
-        except PydanticCustomError as error:
-            raise self._entry(key, item, error) from None
-        except ValidationError as error:
-            details = error.errors(include_url=False)
-            inner = [(PydanticCustomError("problem", "{what}", one["ctx"]), one) for one in details]
-            lines = [InitErrorDetails(type=kind, loc=(key, *one["loc"]), input=one["input"]) for kind, one in inner]
-            raise together(self.registry.kind, lines) from None
-
-    def _entry(self, key: str, item: object, error: PydanticCustomError) -> ValidationError:
-        """The complaint as one about the entry of that key."""
-        return together(self.registry.kind, [InitErrorDetails(type=error, loc=(key,), input=item)])
+        except (PydanticCustomError, ValidationError) as error:
+            raise together(self.registry.kind, under(key, item, error)) from None
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
         def make(value: object, info: core_schema.ValidationInfo) -> tuple[tuple[str, Op], ...]:

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 
-from .complaints import COVERAGE, NOTATION, VALUES, WRONG_VALUE, short, together, wrong
+from .complaints import COVERAGE, NOTATION, VALUES, WRONG_VALUE, short, together, under, wrong
 from .notation.grammar import Clause, Extent, NotationError
 from .notation.printing import show_plan
 from .notation.stages import Call, no_operator, per_stage, plan
@@ -86,17 +86,8 @@ class PerStage(Generic[Op]):
         for stage, item in items:
             try:
                 made.append(make(item))
-            except PydanticCustomError as error:
-                complaints.append(InitErrorDetails(type=error, loc=(stage,), input=item))
-            except ValidationError as error:
-                complaints += [
-                    InitErrorDetails(
-                        type=PydanticCustomError("problem", "{what}", detail["ctx"]),
-                        loc=(stage, *detail["loc"]),
-                        input=detail["input"],
-                    )
-                    for detail in error.errors(include_url=False)
-                ]
+            except (PydanticCustomError, ValidationError) as error:
+                complaints += under(stage, item, error)
         if complaints:
             raise together(self.registry.kind, complaints)
         return tuple(made)
@@ -137,7 +128,7 @@ class PerStage(Generic[Op]):
 
     def _entry(self, key: str, item: object, error: PydanticCustomError) -> ValidationError:
         """The complaint as one about the entry of that key."""
-        return together(self.registry.kind, [InitErrorDetails(type=error, loc=(key,), input=item)])
+        return together(self.registry.kind, under(key, item, error))
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
         def make(value: object, info: core_schema.ValidationInfo) -> tuple[Op, ...]:

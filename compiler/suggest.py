@@ -33,7 +33,7 @@ def offer(near: Sequence[str], names: Iterable[str]) -> str:
     """``did you mean CADAsp?`` of the names that are near, or the whole choice where there is none."""
     if near:
         return f"did you mean {' or '.join(near)}?"
-    every = ", ".join(sorted(names))
+    every = ", ".join(sorted(names, key=lambda name: (int(name) if name.isdecimal() else _LARGEST, name)))
     return f"one of: {every}" if every else ""
 
 

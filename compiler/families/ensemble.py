@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
-from ..complaints import MISSING_KEY, WRONG_VALUE, wrong
+from ..complaints import MISSING_KEY, WRONG_VALUE, together, under, wrong
 from ..errors import Problem
 from ..family import Family
 from ..grid import Grid
@@ -36,6 +37,10 @@ def _member(value: object) -> Family:
         raise wrong(WRONG_VALUE, "a member is a mapping", "{family: metaformer, size: s18, mixers: Hpx}")
     if not isinstance(value.get("family"), str):
         raise wrong(MISSING_KEY, "family is missing", "the member's frame: metaformer, resnet, ...")
+    try:
+        known_families.find(value["family"])
+    except PydanticCustomError as error:
+        raise together("ensemble", under("family", value["family"], error)) from None
     return known_families.call(value["family"], {key: item for key, item in value.items() if key != "family"})
 
 
@@ -50,7 +55,8 @@ Member = Annotated[Family, BeforeValidator(_member), PlainSerializer(_told), Wit
 
 def _several(members: tuple[Family, ...]) -> tuple[Family, ...]:
     if len(members) < 2:
-        raise wrong(WRONG_VALUE, f"{len(members)} members cannot vote", "two networks or more")
+        what = f"{len(members)} member{'s' * (len(members) != 1)} cannot vote"
+        raise wrong(WRONG_VALUE, what, "two networks or more")
     return members
 
 

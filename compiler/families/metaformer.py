@@ -83,13 +83,12 @@ class MetaFormer(Family):
                 "depths and dims are missing",
                 "size: s18, or depths: [3, 3, 9, 3] and dims: [64, 128, 320, 512]",
             )
-        elif not len(self.depths) == len(self.dims) == len(self.res_scale):
-            yield Problem(
-                "MX204",
-                f"{len(self.depths)} depths, {len(self.dims)} dims and {len(self.res_scale)} res_scale",
-                "one of each for every stage",
-                ("dims",),
-            )
+        elif len(self.depths) != len(self.dims):
+            what = f"{len(self.depths)} depths and {len(self.dims)} dims"
+            yield Problem("MX204", what, "one of each for every stage", ("dims",))
+        elif len(self.res_scale) != len(self.depths):
+            what = f"{len(self.res_scale)} res_scale for {len(self.depths)} stages"
+            yield Problem("MX204", what, "one for every stage", ("res_scale",))
 
     def stem(self) -> Layer:
         kernel, stride, padding = {"patch": (7, 4, 2), "half": (3, 2, 1), "small": (3, 1, 1)}[self.stem_kind]

@@ -10,10 +10,10 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field
-from pydantic_core import core_schema
+from pydantic import Field, ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 
-from ..complaints import WRONG_VALUE, wrong
+from ..complaints import WRONG_VALUE, together, under, wrong
 from ..errors import Problem, SpecError
 from ..family import Family
 from ..grid import Grid
@@ -54,7 +54,16 @@ class _Mapping:
         pairs = tuple(value.items()) if isinstance(value, Mapping) else value
         if not isinstance(pairs, tuple) or not all(isinstance(pair, tuple) and len(pair) == 2 for pair in pairs):
             raise wrong(WRONG_VALUE, "a mapping is expected here", "KEY: VALUE, one to a line")
-        return tuple((str(key), self.make(item)) for key, item in pairs)
+        found: list[tuple[str, Any]] = []
+        complaints: list[InitErrorDetails] = []
+        for key, item in pairs:
+            try:
+                found.append((str(key), self.make(item)))
+            except (PydanticCustomError, ValidationError) as error:
+                complaints += under(str(key), item, error)
+        if complaints:
+            raise together("mapping", complaints)
+        return tuple(found)
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
         serializer = core_schema.plain_serializer_function_ser_schema(

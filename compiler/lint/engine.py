@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import partial
 
-from ..complaints import MISSING_KEY, UNKNOWN_KEY, UNKNOWN_NAME
+from ..complaints import MISSING_KEY, NOTATION, UNKNOWN_KEY, UNKNOWN_NAME
 from ..edits import Edit, apply
 from ..errors import Problem, Span
 from ..suggest import did_you_mean, nearest
@@ -69,9 +69,11 @@ def problem_findings(problems: Iterable[Problem], source: str) -> list[Finding]:
 
 
 def _explained(findings: list[Finding]) -> list[Finding]:
-    """Without the unknown names that are only written with foreign letters."""
+    """Without what is unknown or unreadable only because it is written with foreign letters."""
     foreign = {finding.span[:2] for finding in findings if finding.code == LOOK_ALIKE}
-    return [one for one in findings if one.span[:2] not in foreign or one.code not in (UNKNOWN_KEY, UNKNOWN_NAME)]
+    return [
+        one for one in findings if one.span[:2] not in foreign or one.code not in (UNKNOWN_KEY, UNKNOWN_NAME, NOTATION)
+    ]
 
 
 def examine(content: str | bytes, source: str, config: Config, taken: Mapping[str, str]) -> File:

@@ -239,21 +239,27 @@ def likewise(problems: Iterable[Problem]) -> list[Problem]:
     """Problems of one token in several stages as one, with the shapes of all and the values that suit all."""
     groups: dict[tuple[object, ...], list[Problem]] = {}
     for problem in problems:
-        staged = len(problem.where) > 1 and isinstance(problem.where[1], int)
-        key = (problem.code, problem.span, problem.where[2:] if staged else (problem.where, problem.what))
+        around, stage, inside = _staged(problem.where)
+        key = (problem.code, problem.span, around, inside if stage is not None else problem.what)
         groups.setdefault(key, []).append(problem)
     return [_merged(group) for group in groups.values()]
 
 
+def _staged(path: Path) -> tuple[Path, int | None, Path]:
+    """A path before the stage in it, the stage counted from 0, and the path inside it."""
+    places = [place for place, step in enumerate(path) if isinstance(step, int)]
+    if not places or not places[-1]:
+        return path, None, ()
+    return path[: places[-1]], int(path[places[-1]]), path[places[-1] + 1 :]
+
+
 def _merged(group: list[Problem]) -> Problem:
     first = group[0]
-    stages = sorted(
-        {problem.where[1] for problem in group if len(problem.where) > 1 and isinstance(problem.where[1], int)}
-    )
+    stages = sorted({stage for _, stage, _ in (_staged(problem.where) for problem in group) if stage is not None})
     if len(group) == 1 or len(stages) < 2:
         return first
     suits = tuple(value for value in first.nearest if all(value in other.nearest for other in group))
-    others = ", ".join(str(int(stage) + 1) for stage in stages[1:])
+    others = ", ".join(str(stage + 1) for stage in stages[1:])
     listed = first.hint.startswith("nearest: ")
     hint = f"for all of them: {', '.join(sorted(suits[:2], key=_number))}" if listed and suits else first.hint
     trail = "\n".join(dict.fromkeys(problem.trail for problem in group if problem.trail))

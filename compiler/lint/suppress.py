@@ -14,7 +14,10 @@ from ..edits import split_lines
 from ..errors import Span
 from .finding import Finding
 
-_COMMENT = re.compile(r"(?:^|(?<=\s))#\s*mixspec:\s*ignore(?P<file>-file)?(?:\s*\[(?P<codes>[^\]]*)\])?")
+_COMMENT = re.compile(
+    r"(?:^|(?<=\s))#\s*mixspec:\s*ignore(?P<file>-file)?"
+    r"(?:\s*\[(?P<codes>[^\]]*)\]|[\s:=]+(?P<bare>MX\w+(?:[\s,]+MX\w+)*))?"
+)
 _WORD = re.compile(r"[^\s,]+")
 MOST = 100
 
@@ -49,12 +52,13 @@ def suppressions(text: str, document: Document | None) -> list[Suppression]:
 
 def _of(match: re.Match[str], number: int, target: int) -> list[Suppression]:
     comment = Span(number, match.start() + 1, number, match.end() + 1)
-    if match["codes"] is None:
+    said = "bare" if match["codes"] is None else "codes"
+    if match[said] is None:
         return [Suppression(target, "", comment, comment)]
-    start = match.start("codes") + 1
+    start = match.start(said) + 1
     words = [
         (word[0], Span(number, start + word.start(), number, start + word.end()))
-        for word in _WORD.finditer(match["codes"])
+        for word in _WORD.finditer(match[said])
     ]
     return [Suppression(target, word, span, comment) for word, span in words]
 

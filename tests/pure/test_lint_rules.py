@@ -27,6 +27,14 @@ if TYPE_CHECKING:
 RULES = list(rules().values())
 SMALL = "name: small\nfamily: metaformer\nsize: s12\nmixers: SepConv\ndescription: small\n"
 RESNET = "name: small\nfamily: resnet\nsize: 50\nmixers: Conv\ndescription: small\n"
+TIMM = "name: small\nfamily: timm\ndescription: small\nmodel: vit_tiny_patch16_224\n"
+VOTE = """name: small
+family: ensemble
+description: small
+members:
+  - {{family: {}, size: s18, mixers: {}}}
+  - {{family: resnet, mixers: Conv}}
+"""
 ROW = SMALL.replace("s12", "s18") + "published:\n  - source: HyenaPixel, arXiv:2402.19305v1, Table 1\n"
 
 NO_EXAMPLE: dict[str, tuple[str, str]] = {
@@ -287,12 +295,26 @@ def test_names_of_papers_and_other_libraries_are_answered_with_ours(said: str, m
             (5, 22),
         ),
         (SMALL.replace("SepConv", "{type: attention, Ch: ten}"), "MX109", (4, 31)),
+        (TIMM + "replace:\n  blocks.0.attn: DWW\n", "MX104", (6, 18)),
+        (TIMM + "replace:\n  blocks.0.attn: DW kk=3\n", "MX101", (6, 21)),
+        (TIMM + "replace:\n  blocks.0.attn: {type: DW, k: x}\n", "MX109", (6, 32)),
+        (VOTE.format("metafrmer", "SepConv"), "MX104", (5, 14)),
+        (VOTE.format("metaformer", "attention Ch=24"), "MX203", (5, 58)),
+        (SMALL.replace("SepConv", "SepConv k＝7"), "MX110", (4, 17)),
+        (SMALL + "published:\n  -\n", "MX109", (7, 4)),
         ("name: x\nfamily: isotropic\ndepths: [ten]\nmixers: attention\ndescription: x\n", "MX109", (3, 10)),
     ],
 )
 def test_one_mistake_is_one_finding(text: str, code: str, place: tuple[int, int]) -> None:
     found = [one for one in lint(text, "<example>") if one.severity != "info"]
     assert [(one.code, one.span[:2]) for one in found] == [(code, place)]
+
+
+def test_repairs_inside_mappings_change_one_word() -> None:
+    for text in (TIMM + "replace:\n  blocks.0.attn: DWW k=7\n", VOTE.format("metafrmer", "SepConv")):
+        fixed = fix(text, "small.yaml", Config(), unsafe=True)
+        assert not [one for one in fixed.findings if one.severity == "error"]
+        assert fixed.text == text.replace("DWW", "DW").replace("metafrmer", "metaformer")
 
 
 def test_negative_widths_are_one_mistake() -> None:

@@ -60,6 +60,12 @@ def test_an_unknown_code() -> None:
     assert finding.code == "MX509" and "MX203" in finding.hint
 
 
+@pytest.mark.parametrize("comment", ["ignore MX203", "ignore: MX203, MX105", "ignore = MX203 for the paper's head"])
+def test_codes_without_brackets_are_codes(comment: str) -> None:
+    assert "MX203" not in codes(BAD.format(f"  # mixspec: {comment}"))
+    assert "MX203" in codes(BAD.format(f"  # mixspec: {comment.replace('MX203', 'MX204')}"))
+
+
 def test_the_longer_prefix_wins() -> None:
     config = Config(select=("MX", "MX203"), ignore=("MX2",))
     assert config.selects("MX203") and not config.selects("MX204") and config.selects("MX101")

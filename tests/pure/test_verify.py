@@ -118,4 +118,6 @@ def test_sizes_that_nobody_means(sizes: str, what: str, place: str) -> None:
 
 def test_lengths_that_differ() -> None:
     (problem,) = complaints(HEAD + "depths: [1, 1, 1]\ndims: [8, 8, 8, 8]\nmixers: SepConv\n")
-    assert problem.code == "MX204" and str(problem).startswith("f:4:7:")
+    assert problem.code == "MX204" and str(problem).startswith("f:4:7:") and problem.what == "3 depths and 4 dims"
+    (problem,) = complaints(HEAD + "size: s12\nmixers: SepConv\nres_scale: [true]\n")
+    assert str(problem).startswith("f:5:12: MX204 1 res_scale for 4 stages")
