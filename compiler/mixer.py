@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self, TypeVar
 
 from pydantic import PositiveInt
 
@@ -16,6 +16,8 @@ from .suggest import divisors, factors
 
 HeadChannels = PositiveInt | Literal["all"]
 """Channels that share one kernel: a number, or all of them."""
+
+M = TypeVar("M", bound="Mixer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,13 @@ def mixture(kernels: int, taps: int) -> int | None:
 def head_width(head_channels: HeadChannels, c: int) -> int:
     """Channels of one head among ``c``."""
     return c if head_channels == "all" else head_channels
+
+
+def for_map(mixer: M, at: Grid) -> M:
+    """A mixer with weights for every position: with the ``height`` and ``width`` of its output where none are said."""
+    out = mixer.out(at)
+    sizes = {"height": out.h, "width": out.w}
+    return mixer.model_copy(update={field: getattr(mixer, field) or size for field, size in sizes.items()})
 
 
 def fits(mixer: Mixer, at: Grid) -> Iterator[Problem]:

@@ -11,7 +11,7 @@ from .accumulation import Accumulation, Net, accumulate, stored
 from .errors import Problem
 from .grid import Grid
 from .layer import Parts
-from .mixer import HeadChannels, Mixer, Traits, divides, fits, head_width, mixture
+from .mixer import HeadChannels, Mixer, Traits, divides, fits, for_map, head_width, mixture
 from .operator import OddInt
 
 if TYPE_CHECKING:
@@ -103,8 +103,7 @@ class Learnt(Mixture):
     width: PositiveInt | None = Field(None, description="columns of the output; those of the stage if left out")
 
     def settle(self, stage: int, at: Grid) -> Self:
-        out = self.out(at)
-        return self.model_copy(update={"height": self.height or out.h, "width": self.width or out.w})
+        return for_map(self, at)
 
     def traits(self, at: Grid) -> Traits:
         width = head_width(self.head_channels, at.c)

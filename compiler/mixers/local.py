@@ -12,7 +12,7 @@ from ..errors import Problem
 from ..grid import Grid
 from ..init import Normal
 from ..layer import Parts
-from ..mixer import HeadChannels, Mixer, Traits, divides, fits, head_width
+from ..mixer import HeadChannels, Mixer, Traits, divides, fits, for_map, head_width
 from ..parts import Weight
 
 if TYPE_CHECKING:
@@ -33,8 +33,7 @@ class Local(Mixer):
     width: PositiveInt | None = Field(None, description="columns of the output; those of the stage if left out")
 
     def settle(self, stage: int, at: Grid) -> Self:
-        out = self.out(at)
-        return self.model_copy(update={"height": self.height or out.h, "width": self.width or out.w})
+        return for_map(self, at)
 
     def traits(self, at: Grid) -> Traits:
         width = head_width(self.head_channels, at.c)

@@ -11,7 +11,7 @@ from pydantic import Field, PositiveInt
 from ..errors import Problem
 from ..grid import Grid
 from ..layer import Parts
-from ..mixer import Mixer, Traits, fits
+from ..mixer import Mixer, Traits, fits, for_map
 from ..parts import Act, LayerNorm, Linear
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class SpatialGating(Mixer):
     width: PositiveInt | None = Field(None, description="columns of the map, as trained; as above")
 
     def settle(self, stage: int, at: Grid) -> Self:
-        return self.model_copy(update={"height": self.height or at.h, "width": self.width or at.w})
+        return for_map(self, at)
 
     def traits(self, at: Grid) -> Traits:
         return Traits("dense", "separate", None, False, dynamic="position", any_size=False)

@@ -10,7 +10,7 @@ from pydantic import Field, PositiveInt
 from ..errors import Problem
 from ..grid import Grid
 from ..layer import Parts
-from ..mixer import Mixer, Traits, fits
+from ..mixer import Mixer, Traits, fits, for_map
 from ..parts import Act, Activation, Linear
 
 if TYPE_CHECKING:
@@ -32,8 +32,7 @@ class TokenMLP(Mixer):
     width: PositiveInt | None = Field(None, description="columns of the map, as trained; as above")
 
     def settle(self, stage: int, at: Grid) -> Self:
-        hidden = self.hidden or max(at.c // 2, 1)
-        return self.model_copy(update={"hidden": hidden, "height": self.height or at.h, "width": self.width or at.w})
+        return for_map(self.model_copy(update={"hidden": self.hidden or max(at.c // 2, 1)}), at)
 
     def traits(self, at: Grid) -> Traits:
         return Traits("dense", "separate", None, False, at.c, any_size=False)
