@@ -171,14 +171,19 @@ def _by_stage(field: dict[str, Any]) -> dict[str, Any]:
 
 
 def _call_pattern(name: str, cls: type[Operator], value: str) -> str:
-    word = "".join(f"[{c.lower()}{c.upper()}]" if c.isalpha() else c for c in name)
     keys = "|".join(all_keys(cls))
-    return rf"{word}(\s+({keys}){value})*" if keys else word
+    return rf"{_any_case(name)}(\s+({keys}){value})*" if keys else _any_case(name)
+
+
+def _any_case(name: str) -> str:
+    """A pattern for the name however its letters are written."""
+    return "".join(f"[{c.lower()}{c.upper()}]" if c.isalpha() else c for c in name)
 
 
 def _typed_schema(cls: type[Operator], per_stage: bool) -> dict[str, Any]:
     schema = cls.model_json_schema(by_alias=True)
-    fields: dict[str, Any] = {"type": {"const": cls.notation}}
+    anyhow = {"type": "string", "pattern": f"^{_any_case(cls.notation)}$"}
+    fields: dict[str, Any] = {"type": {"anyOf": [{"const": cls.notation}, anyhow]}}
     for key, field in untitled(schema.get("properties", {})).items():
         fields[key] = _by_stage(field) if per_stage else field
     names = {field.alias or name: name for name, field in cls.model_fields.items()}

@@ -111,6 +111,8 @@ def test_the_schema_in_the_repository_judges_every_spec_with_an_independent_vali
 
 
 FORMS = [
+    {"type": "cadaSP", "base_kernels": 8},
+    [{"type": "sepconv"}, "SEPCONV k=3", "Hpx", "attention"],
     "SepConv",
     "sepconv k=(3,5,7,9) r=2",
     "SEPCONV kernel=3 ratio=2",
