@@ -24,6 +24,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, MutableMapping
+from errno import EPIPE
 from functools import cached_property
 from importlib import import_module
 from inspect import cleandoc
@@ -110,9 +111,9 @@ class Group(TyperGroup):
         except SpecError as error:
             typer.echo(str(error), err=True)
         except OSError as error:
-            if error.filename is None:  # a broken pipe among them, which is Typer's business
+            if error.filename is None and (error.errno in (None, EPIPE)):  # a broken pipe is Typer's business
                 raise
-            typer.echo(f"{error.filename}: {(error.strerror or 'cannot be used').lower()}", err=True)
+            typer.echo(f"{error.filename or 'mixspec'}: {(error.strerror or 'cannot be used').lower()}", err=True)
         raise typer.Exit(FINDINGS)
 
 

@@ -89,7 +89,8 @@ def _notes(seen: Evaluation, classes: Sequence[str], known: Sequence[str]) -> It
     """What is not as one might think."""
     if bad := seen.bad:
         words = "; ".join(f"{one.name} ({one.reason})" for one in bad[:NAMED])
-        yield f"{len(bad)} bad images left out: {words}{_more(len(bad))}"
+        images = "1 bad image" if len(bad) == 1 else f"{len(bad)} bad images"
+        yield f"{images} left out: {words}{_more(len(bad))}"
     if missing := [name for name in classes if name not in set(known)]:
         yield f"the data has no class {', '.join(missing[:NAMED])}{_more(len(missing))}; answers may still name it"
 

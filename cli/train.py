@@ -150,5 +150,5 @@ def _show(net: Network, done: Trained, json: bool) -> None:
         print_json({**about, "epochs": len(done.epochs), "skipped_updates": done.skipped, **seen})
         return
     typer.echo(f"{done.best}: epoch {best.epoch}, {best.val_top1:.1f} % of the validation images right")
-    skipped = f", {done.skipped} updates skipped" if done.skipped else ""
+    skipped = f", {done.skipped} update{'s' if done.skipped != 1 else ''} skipped" if done.skipped else ""
     typer.echo(f"{done.summary}{skipped}; curves: mixspec plot run {done.best.parent}")

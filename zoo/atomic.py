@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from errno import EINVAL, EISDIR
 from pathlib import Path
 
@@ -23,16 +23,25 @@ def replacing(path: Path) -> Iterator[Path]:
         raise OSError(EINVAL, "is no file that could be replaced", str(path))
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        yield temporary
-        _sync(temporary, os.O_RDWR)
-        temporary.replace(path)
-        synced(path.parent)
+        with naming(path, temporary):
+            yield temporary
+            _sync(temporary, os.O_RDWR)
+            temporary.replace(path)
+            synced(path.parent)
+    finally:
+        with suppress(OSError):  # nor is there anything to remove where nothing can be
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def naming(path: Path, temporary: Path | None = None) -> Iterator[None]:
+    """An OSError that names no file, as that of a full disk does, or the temporary one, names ``path``."""
+    try:
+        yield
     except OSError as error:
-        if error.filename == str(temporary):
+        if error.errno is not None and (error.filename is None or str(error.filename) == str(temporary)):
             error.filename, error.filename2 = str(path), None
         raise
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def synced(folder: Path) -> None:

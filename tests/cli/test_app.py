@@ -94,6 +94,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
         (SpecError.of("MX001", "no such thing", "another"), 1, "MX001 no such thing (another)\n"),
         (FileNotFoundError(2, "No such file or directory", "data/x.pt"), 1, "data/x.pt: no such file or directory\n"),
         (PermissionError(13, "Permission denied", "/out"), 1, "/out: permission denied\n"),
+        (OSError(28, "No space left on device"), 1, "mixspec: no space left on device\n"),
         (typer.BadParameter("no"), 2, ""),
         (typer.Exit(1), 1, ""),
         (KeyboardInterrupt(), 130, ""),

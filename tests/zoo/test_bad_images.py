@@ -18,11 +18,18 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from mixspec.compiler.errors import SpecError
+from mixspec.compiler.parse import parse
 from mixspec.compiler.recipe import Recipe
+from mixspec.compiler.resolve import resolve
 from mixspec.zoo.training.data import Bad, Batch, Inputs, Key, as_is, open_data
 from mixspec.zoo.training.data.bad_images import BadImages
 from mixspec.zoo.training.data.decode import MOST_PIXELS, BadImage, decode
 from mixspec.zoo.training.data.files import Files
+from mixspec.zoo.training.loop import train
+from mixspec.zoo.training.settings import Settings
+from mixspec.zoo.training.watch import Watch
+
+from .conftest import TINY
 
 INPUTS = Inputs((spoilt.SIDE, spoilt.SIDE), 3, 0.0, 1.0)
 SAID = {
@@ -177,7 +184,7 @@ def test_the_limit_is_on_all_processes_together(tmp_path: Path) -> None:
         second.seen([Bad(1, "b", "no image")])
     assert {path.name for path in tmp_path.iterdir()} == {"bad-images.csv", "bad-images.1.csv"}
     BadImages(None, 1).seen([Bad(0, "a", "no image")])  # without a folder in memory
-    with pytest.raises(SpecError, match="1 bad images, more than max_bad_images allows"):
+    with pytest.raises(SpecError, match="1 bad image, more than max_bad_images allows"):
         BadImages(None, 0).seen([Bad(0, "a", "no image")])
 
 
@@ -212,3 +219,47 @@ def test_the_table_of_the_page_is_current(monkeypatch: pytest.MonkeyPatch) -> No
     docs = Path(__file__).resolve().parents[2] / "docs"
     monkeypatch.syspath_prepend(str(docs))
     assert importlib.import_module("bad_data").main(["--check"]) == 0
+
+
+class Heard(Watch):
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def says(self, line: str) -> None:
+        self.said.append(line)
+
+
+def pictures(root: Path, bad: dict[str, int]) -> Path:
+    """Two classes in train and val, with so many files in each split that are no images."""
+    for part, count in bad.items():
+        for shade, name in ((0, "dark"), (200, "light")):
+            (root / part / name).mkdir(parents=True)
+            for index in range(4):
+                Image.new("L", (8, 8), shade + index).save(root / part / name / f"{index}.png")
+        for index in range(count):
+            (root / part / "dark" / f"{part}{index}.png").write_bytes(b"text")
+    return root
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_training_names_bad_images_of_every_split_once(tmp_path: Path, workers: int) -> None:
+    network = resolve(parse(TINY.replace("classes: 10", "classes: 2")))
+    data = open_data(str(pictures(tmp_path / "data", {"train": 1, "val": 1})))
+    recipe = Recipe(name="a", epochs=2, batch_size=4, lr=1e-3, max_bad_images=2)
+    heard = Heard()
+    train(network, recipe, data, tmp_path / "run", settings=Settings(workers=workers), watch=heard)
+    names = [f"dark/{part}0.png" for part in ("train", "val")]
+    assert heard.said == [f"WARNING: {name} is left out: no image" for name in names]
+    rows = (tmp_path / "run" / "bad-images.csv").read_text().splitlines()[1:]
+    assert [row.split(",")[1] for row in rows] == names
+    with pytest.raises(SpecError, match=r"MX815 2 bad images, more than max_bad_images allows \(1\): dark/train0"):
+        train(network, recipe.model_copy(update={"max_bad_images": 1}), data, tmp_path / "second")
+
+
+def test_one_class_alone_is_nothing_to_learn(tmp_path: Path) -> None:
+    """So it is where a folder of images is named, or a folder of one class, and not the folder above."""
+    data = open_data(str(pictures(tmp_path / "data", {"train": 0}) / "train" / "dark"))
+    network = resolve(parse(TINY.replace("classes: 10", "classes: 1")))
+    with pytest.raises(SpecError, match=r"MX812 .*dark has one class, '' .one folder, or name, for each class"):
+        train(network, Recipe(name="a", epochs=1, batch_size=4, lr=1e-3), data, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -68,7 +68,7 @@ def test_folders_of_some_or_other_classes(trained: Trained, tmp_path: Path) -> N
     (few / "8" / "x.png").write_bytes(b"text")
     said = ended("eval", weights, "--data", f"{few}?val=0")
     assert said.exit_code == 0 and "6 images" in said.stdout
-    assert "1 bad images left out: 8/x.png (no image)" in said.stderr
+    assert "1 bad image left out: 8/x.png (no image)" in said.stderr
     assert "the data has no class 0, 1, 2, 4, 5, 6, 7, 9" in said.stderr
     (tmp_path / "other" / "cat").mkdir(parents=True)
     Image.new("L", (8, 8)).save(tmp_path / "other" / "cat" / "a.png")

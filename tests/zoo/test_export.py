@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,7 @@ from mixspec.compiler.lower import lower
 from mixspec.compiler.mixers.hpx import Hpx
 from mixspec.compiler.parse import parse
 from mixspec.compiler.resolve import resolve
-from mixspec.zoo.export import export
+from mixspec.zoo.export import Format, export
 
 FRAME = "family: metaformer\ndepths: [1, 1, 1]\ndims: [8, 16, 24]\nimage: 32\nclasses: 5\n"
 SPECS = {
@@ -67,6 +68,20 @@ def test_a_program_of_torch_runs_without_this_package(tmp_path: Path) -> None:
         "assert not [name for name in sys.modules if name.startswith('mixspec')]"
     )
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=tmp_path, check=True)
+
+
+@pytest.mark.parametrize("to", ["onnx", "pt2"])
+def test_a_full_disk_is_an_error_that_names_the_file(to: Format, tmp_path: Path) -> None:
+    """torch's own writer would end the process."""
+    network, file = model(SPECS["cvt"]), tmp_path / "small"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    try:
+        with pytest.raises(OSError, match="too large") as caught:
+            export(network, file, to)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert caught.value.filename == str(file) and not list(tmp_path.iterdir())
 
 
 def test_a_mixer_that_says_it_cannot_is_refused_as_lint_refuses_it(

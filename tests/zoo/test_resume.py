@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -218,12 +219,13 @@ def test_a_full_disk_is_said_and_survived(
 def test_a_disk_full_at_the_end_is_an_error(
     tiny: Network, data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(path: Path, blob: bytes) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # which file it was the system does not say
 
-    monkeypatch.setattr(checkpoint, "_put", full)
-    with pytest.raises(OSError, match="No space left"):
+    monkeypatch.setattr(checkpoint, "os", SimpleNamespace(fsync=full))
+    with pytest.raises(OSError, match="No space left") as caught:
         train(tiny, ALL, data, tmp_path / "run", settings=RESUMED)
+    assert Path(caught.value.filename).is_relative_to(tmp_path / "run" / "checkpoints")
 
 
 def test_what_a_killed_run_left_half_done_goes(tiny: Network, data: Data, stopped: Path) -> None:

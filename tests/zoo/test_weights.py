@@ -186,8 +186,9 @@ def test_failing_write_leaves_the_old_file(tiny: Network, file: Path, monkeypatc
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(weights, "write", half)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(OSError, match="No space") as caught:
         save(fresh(tiny, 2), file)
+    assert caught.value.filename == str(file)
     assert file.read_bytes() == before
     assert [entry.name for entry in file.parent.iterdir()] == [file.name]
 

@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from ..atomic import synced
+from ..atomic import naming, synced
 
 FOLDER, STATE, FORMAT = "checkpoints", "state.json", 1
 DIGITS = 8
@@ -136,7 +136,7 @@ def put(folder: Path, name: str, tensors: Mapping[str, Tensor]) -> dict[str, Any
 
 
 def _put(path: Path, blob: bytes) -> None:
-    with path.open("wb") as file:
+    with naming(path), path.open("wb") as file:
         file.write(blob)
         file.flush()
         os.fsync(file.fileno())

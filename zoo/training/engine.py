@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import random
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
@@ -205,12 +205,12 @@ class Engine:
         """Within, the model has the weights that are evaluated and written: the running mean where there is one."""
         return self.mean.inside() if self.mean else nullcontext()
 
-    def validate(self) -> Validation:
+    def validate(self, unread: Callable[[Sequence[Batch]], None] | None = None) -> Validation:
         """The accuracy of the kept weights on the validation images, or on the test images where there are none."""
         split = self.data.splits.get("val") or self.data.splits["test"]
         with self.kept():
             model = self.model if self.sharded else self.bare
-            return validate(model, split.samples(self.inputs), self.accelerator, self.settings.workers)
+            return validate(model, split.samples(self.inputs), self.accelerator, self.settings.workers, unread)
 
     @contextmanager
     def whole(self) -> Iterator[Backbone]:

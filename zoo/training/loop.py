@@ -7,7 +7,7 @@ import math
 import resource
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -22,7 +22,7 @@ from ...compiler.resolve import Network
 from ..weights import save
 from . import manifest, state
 from .checkpoint import FOLDER, Checkpoint, Store
-from .data import Batch, Data
+from .data import UNFIT, Batch, Data
 from .data.bad_images import NAME as BAD_IMAGES
 from .data.bad_images import BadImages
 from .engine import Engine
@@ -88,6 +88,10 @@ def train(
     """
     how = settings or Settings(seed=seed, overwrite=overwrite)
     fits(network, data.classes)
+    if len(data.classes) < 2:
+        raise SpecError.of(
+            UNFIT, f"{data.name} has one class, {data.classes[0]!r}", "one folder, or name, for each class"
+        )
     occupied(output, how)
     installed(how.trackers)
     engine = Engine(network, recipe, data, how)
@@ -197,7 +201,7 @@ class Run:
         for parts in self.engine.updates(self.progress.epoch, self.progress.update):
             self.update(parts)
         pace = Pace.of(time.perf_counter() - begun, self.progress.images - behind, memory(self.engine))
-        row = self.progress.row(self.engine.validate())
+        row = self.progress.row(self.engine.validate(self._unread))
         better = self.progress.beaten(row)
         self.progress = self.progress.ended(row)
         self.engine.put(self.progress.epoch, self.progress.updates)
@@ -233,7 +237,7 @@ class Run:
         if terminated or interrupted:
             raise Stopped(SIGTERM if terminated else SIGINT, self.saved)
 
-    def _unread(self, parts: list[Batch]) -> None:
+    def _unread(self, parts: Sequence[Batch]) -> None:
         """Images that could not be read, each said once. Raises SpecError where they are too many."""
         for bad in {bad for batch in parts for bad in batch.bad} - self.bad.own:
             self.watch.says(f"WARNING: {bad.name} is left out: {bad.reason}")

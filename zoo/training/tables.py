@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..atomic import replacing
+from ..atomic import naming, replacing
 
 
 class Table:
@@ -36,7 +36,7 @@ class Table:
         """Write what waits, to the disk. Raises OSError; then it goes on waiting."""
         if not self.rows:
             return
-        with self.path.open("a", newline="") as file:
+        with naming(self.path), self.path.open("a", newline="") as file:
             end = file.tell()
             try:
                 file.write(self._text(self.rows))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ...compiler.errors import SpecError
-from .data import UNFIT, Samples
+from .data import UNFIT, Batch, Samples
 from .evaluate import Ranks, batches
 
 
@@ -24,14 +25,22 @@ class Validation:
     loss: float
 
 
-def validate(model: nn.Module, samples: Samples, accelerator: Accelerator, workers: int = 0) -> Validation:
+def validate(
+    model: nn.Module,
+    samples: Samples,
+    accelerator: Accelerator,
+    workers: int = 0,
+    unread: Callable[[Sequence[Batch]], None] | None = None,
+) -> Validation:
     """How often the model is right. It is left in evaluation mode. Every process must call this.
 
-    Raises SpecError where no image can be read.
+    ``unread`` hears of every batch, for the images in it that could not be read. Raises SpecError where none can.
     """
     model.eval()
     sums = torch.zeros(4, dtype=torch.float64)
     for batch in batches(samples, Ranks(accelerator.process_index, accelerator.num_processes), workers):
+        if unread:
+            unread([batch])
         images = batch.images if len(batch.labels) else torch.zeros(1, *batch.images.shape[1:])  # to keep step
         with torch.no_grad(), accelerator.autocast():
             logits = model(images.to(accelerator.device, non_blocking=True)).float().cpu()

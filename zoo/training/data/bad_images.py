@@ -47,7 +47,8 @@ class BadImages:
         if len(self) > self.most:
             some = "; ".join(f"{one.name} ({one.reason})" for one in sorted(self.own)[:LISTED])
             where = f", all in {self.file}" if self.file else ""
-            what = f"{len(self)} bad images, more than max_bad_images allows ({self.most}): {some}{where}"
+            images = "1 bad image" if len(self) == 1 else f"{len(self)} bad images"
+            what = f"{images}, more than max_bad_images allows ({self.most}): {some}{where}"
             raise SpecError.of(TOO_MANY, what, "mend or remove them, or raise the limit")
 
     def _write(self) -> None:
