@@ -89,9 +89,7 @@ def train(
     how = settings or Settings(seed=seed, overwrite=overwrite)
     fits(network, data.classes)
     if len(data.classes) < 2:
-        raise SpecError.of(
-            UNFIT, f"{data.name} has one class, {data.classes[0]!r}", "one folder, or name, for each class"
-        )
+        raise SpecError.of(UNFIT, f"{data.name} has one class, nothing to learn", "a folder holds one for each class")
     occupied(output, how)
     installed(how.trackers)
     engine = Engine(network, recipe, data, how)
