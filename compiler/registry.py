@@ -11,17 +11,23 @@ import inspect
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
 from .complaints import NOTATION, UNKNOWN_NAME, WRONG_VALUE, all_keys, reword, short, together, wrong
+from .errors import SpecError
 from .notation.grammar import Clause, NotationError, Scalar, parse
 from .operator import Operator
 from .suggest import nearest, offer
 
 Op = TypeVar("Op", bound=Operator)
+
+
+class PluginError(SpecError):
+    """An operator of another package that cannot be used: which, why, and who names it."""
 
 
 class Registry(Mapping[str, type[Op]]):
@@ -59,12 +65,7 @@ class Registry(Mapping[str, type[Op]]):
         return self._loaded[word]
 
     def _load(self, word: str) -> type[Op]:
-        if word in self._files:
-            module = importlib.import_module(f"{self.package}.{word}")
-        elif word in self._plugins:
-            module = importlib.import_module(self._plugins[word])
-        else:
-            raise KeyError(word)
+        module = self._module(word)
         own = [
             member
             for member in vars(module).values()
@@ -73,10 +74,25 @@ class Registry(Mapping[str, type[Op]]):
         ]
         if len(own) != 1 or own[0].notation.lower() != word:
             found = ", ".join(f"{cls.__name__} ({cls.notation})" for cls in own) or "none"
-            raise TypeError(
-                f"{module.__name__} must define one {self.base.__name__} with notation {word!r}; found {found}"
-            )
+            what = f"{module.__name__} must define one {self.base.__name__} with notation {word!r}; found {found}"
+            raise TypeError(what) if word in self._files else PluginError.of(UNKNOWN_NAME, what, self._owner(word))
         return own[0]
+
+    def _module(self, word: str) -> ModuleType:
+        if word in self._files:
+            return importlib.import_module(f"{self.package}.{word}")
+        if word not in self._plugins:
+            raise KeyError(word)
+        try:
+            return importlib.import_module(self._plugins[word])
+        except ImportError as error:
+            what = f"the plug-in {word!r} cannot be imported: {error}"
+            raise PluginError.of(UNKNOWN_NAME, what, self._owner(word)) from None
+
+    def _owner(self, word: str) -> str:
+        return (
+            f"some package names {self._plugins[word]} under the entry point mixspec.{self.kind}: repair or remove it"
+        )
 
     def __iter__(self) -> Iterator[str]:
         return iter(sorted({*self._files, *self._plugins}))
@@ -88,15 +104,25 @@ class Registry(Mapping[str, type[Op]]):
         """The class of that name, else a pydantic error with a suggestion."""
         try:
             return self[name]
+        except PluginError as error:
+            raise wrong(UNKNOWN_NAME, error.problems[0].what, error.problems[0].hint, operator=True) from None
         except KeyError:
             near = self.near(name)
-            hint = offer(near, [cls.notation for cls in self.values()])
+            hint = offer(near, [cls.notation for cls in self._sound()])
             raise wrong(UNKNOWN_NAME, f"unknown {self.word} {name!r}", hint, operator=True, nearest=near) from None
 
     def near(self, name: str) -> list[str]:
         """The notations most like an unknown name, or best known under a name like it."""
-        names = {also: cls.notation for cls in self.values() for also in (*cls.also, cls.notation)}
+        names = {also: cls.notation for cls in self._sound() for also in (*cls.also, cls.notation)}
         return list(dict.fromkeys(names[one] for one in nearest(name, names)))
+
+    def _sound(self) -> Iterator[type[Op]]:
+        """All operators but plug-ins that cannot be loaded, which no suggestion fails for."""
+        for word in self:
+            try:
+                yield self[word]
+            except PluginError:
+                continue
 
     @property
     def word(self) -> str:

@@ -44,3 +44,23 @@ def test_three_files_make_a_mixer(tmp_path: Path) -> None:
     assert wrong == 1
     (tmp_path / "wrong.yaml").write_text(SPEC.replace("Shift", "Shft"))
     assert "did you mean Shift" in run(tmp_path, "lint", "wrong.yaml").stdout
+
+
+def test_plug_ins_that_cannot_be_loaded_are_named_and_hide_nothing(tmp_path: Path) -> None:
+    info = tmp_path / "theirs-1.0.dist-info"
+    info.mkdir()
+    (tmp_path / "empty_one.py").write_text("")
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[mixspec.mixers]\ngone = nosuch_module\nempty = empty_one\n")
+    for name, said in (
+        ("gone", "the plug-in 'gone' cannot be imported: No module named 'nosuch_module'"),
+        ("empty", "empty_one must define one Mixer with notation 'empty'; found none"),
+        ("SepCnov", "unknown mixer 'SepCnov' (did you mean SepConv"),
+    ):
+        (tmp_path / "x.yaml").write_text(SPEC.replace("Shift n=8", name).replace("attention", "attention Ch=24"))
+        done = run(tmp_path, "lint", "x.yaml", "--select", "MX1,MX2", "--output-format", "concise")
+        first, second = done.stdout.splitlines()
+        assert done.returncode == 1 and first.startswith("x.yaml:4:9: MX104 ") and said in first
+        assert "MX203 stage 4: Ch=24 does not divide 512 channels" in second
+    schema = run(tmp_path, "schema")
+    assert schema.returncode == 1 and len(schema.stderr.splitlines()) == 1 and "empty_one" in schema.stderr
