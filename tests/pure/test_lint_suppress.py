@@ -9,7 +9,6 @@ import pytest
 
 from mixspec.compiler.lint.config import Config, ConfigError, find, load
 from mixspec.compiler.lint.engine import lint
-from mixspec.compiler.lint.figures import amount, printed
 from mixspec.compiler.lint.fixing import fix
 
 BAD = "name: x\nfamily: metaformer\nsize: s12\nmixers: attention Ch=24{}\ndescription: x\n"
@@ -124,32 +123,3 @@ def test_a_configuration_file_that_cannot_be_read(tmp_path: Path, content: bytes
         file.write_bytes(content)
     with pytest.raises(ConfigError, match=re.escape(f"wrong.toml: {said}")):
         load(file)
-
-
-@pytest.mark.parametrize(
-    "text, exact, agrees",
-    [
-        ("28M", 28_499_999, True),
-        ("28M", 28_500_001, False),
-        ("4.6G", 4_550_000_000, True),
-        ("4.6G", 4_549_999_999, False),
-        ("25.58M", 25_576_264, True),
-        ("25.58M", 25_585_001, False),
-        ("0", 0, True),
-    ],
-)
-def test_figures_agree_to_the_printed_digit(text: str, exact: int, agrees: bool) -> None:
-    figure = printed(text)
-    assert figure is not None and figure.agrees(exact) is agrees
-
-
-def test_amounts() -> None:
-    assert [amount(text) for text in ("30M", "4.5G", "512MiB", "1GB", "1,000", 7)] == [
-        30_000_000,
-        4_500_000_000,
-        512 * 1024**2,
-        10**9,
-        1000,
-        7,
-    ]
-    assert amount("thirty") is None and amount("") is None and printed("28 million") is None and printed("-3M") is None
