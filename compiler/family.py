@@ -68,9 +68,17 @@ class Family(Operator):
         """From image to the first stage."""
         raise TypeError(f"{self.notation} has no stem")
 
-    def stages(self) -> tuple[Layer, ...]:
-        """The stages, first to last. Like the stem, they are the same whatever the classes are."""
+    def stage(self, index: int) -> Layer:
+        """One stage, counted from 0. Like the stem, it is the same whatever the classes are."""
         raise TypeError(f"{self.notation} has no stages")
+
+    def stages(self) -> tuple[Layer, ...]:
+        """The stages, first to last."""
+        return tuple(self.stage(index) for index in range(len(self.depths)))
+
+    def downsample(self, index: int) -> Layer | None:
+        """What changes the map in front of the blocks of a stage, counted from 0; None where nothing does."""
+        return None
 
     def head_layer(self) -> Head:
         """From the last map to the vector the classifier reads."""
@@ -78,7 +86,12 @@ class Family(Operator):
 
     def mixer_grids(self, at: Grid) -> tuple[Grid, ...]:
         """Where the mixers of each stage stand, those that do not shrink the map."""
-        raise TypeError(f"{self.notation} has no mixers")
+        at, grids = self.stem().out(at), []
+        for index in range(len(self.depths)):
+            down = self.downsample(index)
+            at = down.out(at) if down else at
+            grids.append(at)
+        return tuple(grids)
 
     def grids(self, at: Grid) -> tuple[Grid, ...]:
         """The same, remembered."""

@@ -73,23 +73,16 @@ class ConvNeXt(Family):
         side = self.stem_stride
         return Stem(Conv(self.in_chans, self.dims[0], side, side, padding=0, bias=True), self.norm)
 
-    def stages(self) -> tuple[Layer, ...]:
-        return tuple(self._stage(index) for index in range(len(self.depths)))
-
-    def _downsample(self, index: int) -> Downsample:
+    def downsample(self, index: int) -> Layer | None:
         """A last odd row or column is left out."""
+        if index == 0:
+            return None
         return Downsample(Conv(self.dims[index - 1], self.dims[index], 2, 2, padding=0, bias=True), self.norm)
 
-    def _stage(self, index: int) -> Layer:
+    def stage(self, index: int) -> Layer:
         mixer = self.mixers[index]
         blocks = tuple(Block(mixer, self.mlp, self.norm, self.layer_scale, rate) for rate in self.stage_rates(index))
-        return Stage(self._downsample(index) if index else None, Sequence(blocks))
-
-    def mixer_grids(self, at: Grid) -> tuple[Grid, ...]:
-        grids = [self.stem().out(at)]
-        for index in range(1, len(self.depths)):
-            grids.append(self._downsample(index).out(grids[-1]))
-        return tuple(grids)
+        return Stage(self.downsample(index), Sequence(blocks))
 
     def head_layer(self) -> Head:
         return self.head

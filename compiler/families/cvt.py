@@ -73,10 +73,7 @@ class CvT(Family):
     def stem(self) -> Layer:
         return Embedding(Conv(self.in_chans, self.dims[0], 7, self.stem_stride, 2, bias=True, init=TorchDefault()))
 
-    def stages(self) -> tuple[Layer, ...]:
-        return tuple(self._stage(index) for index in range(len(self.depths)))
-
-    def _downsample(self, index: int) -> Layer | None:
+    def downsample(self, index: int) -> Layer | None:
         if index == 0:
             return None
         cin, cout = self.dims[index - 1], self.dims[index]
@@ -84,9 +81,9 @@ class CvT(Family):
             return ResidualEmbedding(cin, cout)
         return Embedding(Conv(cin, cout, 3, 2, bias=True, init=TorchDefault()))
 
-    def _stage(self, index: int) -> Layer:
+    def stage(self, index: int) -> Layer:
         mixer, mlp, rates = self.mixers[index], self.mlps[index], self.stage_rates(index)
-        down = self._downsample(index)
+        down = self.downsample(index)
         if self.class_token and index == len(self.depths) - 1:
             return TokenStage(down, tuple(TokenBlock(mixer, mlp, NORM, rate) for rate in rates))
         return Stage(down, Sequence(tuple(Block(mixer, mlp, NORM, False, rate) for rate in rates)))
@@ -96,13 +93,6 @@ class CvT(Family):
         depth = self.depths[stage]
         last = stage == len(self.depths) - 1
         return [self.drop_path * last * block / max(depth - 1, 1) for block in range(depth)]
-
-    def mixer_grids(self, at: Grid) -> tuple[Grid, ...]:
-        grids = [self.stem().out(at)]
-        for index in range(1, len(self.depths)):
-            down = self._downsample(index)
-            grids.append(down.out(grids[-1]) if down else grids[-1])
-        return tuple(grids)
 
     def head_layer(self) -> Head:
         return ClassToken() if self.class_token else PreNormHead()

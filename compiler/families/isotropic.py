@@ -86,18 +86,12 @@ class Isotropic(Family):
     def stem(self) -> Layer:
         return Patches(self._patches, self.position_grid if self.position else None)
 
-    def stages(self) -> tuple[Layer, ...]:
-        return tuple(self._stage(index) for index in range(len(self.depths)))
-
-    def _stage(self, index: int) -> Layer:
+    def stage(self, index: int) -> Layer:
         mixer, rates = self.mixers[index], self.stage_rates(index)
         if self.class_token and index == len(self.depths) - 1 and self.mlp:
             blocks = tuple(TokenBlock(mixer, self.mlp, self.norm, rate) for rate in rates)
             return TokenStage(None, blocks, position=self.position)
         return Stage(None, Sequence(tuple(Block(mixer, self.mlp, self.norm, self.layer_scale, rate) for rate in rates)))
-
-    def mixer_grids(self, at: Grid) -> tuple[Grid, ...]:
-        return (self._patches.out(at),) * len(self.depths)
 
     def head_layer(self) -> Head:
         return IsotropicHead(norm=self.norm, read="token" if self.class_token else "mean")

@@ -94,25 +94,17 @@ class MetaFormer(Family):
         kernel, stride, padding = {"patch": (7, 4, 2), "half": (3, 2, 1), "small": (3, 1, 1)}[self.stem_kind]
         return Stem(Conv(self.in_chans, self.dims[0], kernel, stride, padding, bias=True), self.patch_norm)
 
-    def stages(self) -> tuple[Layer, ...]:
-        return tuple(self._stage(index) for index in range(len(self.depths)))
-
-    def _downsample(self, index: int) -> Downsample:
+    def downsample(self, index: int) -> Layer | None:
+        if index == 0:
+            return None
         return Downsample(Conv(self.dims[index - 1], self.dims[index], 3, 2, bias=True), self.patch_norm)
 
-    def _stage(self, index: int) -> Layer:
-        down = self._downsample(index) if index else None
+    def stage(self, index: int) -> Layer:
         blocks = tuple(
             Block(self.mixer(index, number), self.mlp, self.norm, self.res_scale[index], rate)
             for number, rate in enumerate(self.stage_rates(index))
         )
-        return Stage(down, Sequence(blocks))
-
-    def mixer_grids(self, at: Grid) -> tuple[Grid, ...]:
-        grids = [self.stem().out(at)]
-        for index in range(1, len(self.dims)):
-            grids.append(self._downsample(index).out(grids[-1]))
-        return tuple(grids)
+        return Stage(self.downsample(index), Sequence(blocks))
 
     def head_layer(self) -> Head:
         return self.head

@@ -138,10 +138,7 @@ class ResNet(Family):
         middle = self.stem_mixer or Conv(c // 2, c // 2, 3)
         return conv_stem((Conv(self.in_chans, c // 2, 3, 2), middle, Conv(c // 2, c, 3)), pool=pool)
 
-    def stages(self) -> tuple[Layer, ...]:
-        return tuple(self._stage(index) for index in range(len(self.depths)))
-
-    def _stage(self, index: int, most: int | None = None) -> Stage:
+    def stage(self, index: int, most: int | None = None) -> Stage:
         """Blocks of one width, ``most`` of them; the first of them halves the map, save in the first stage."""
         stride = 1 if index == 0 or self.variant == "e" else 2
         rates = self.stage_rates(index)[:most]
@@ -205,7 +202,7 @@ class ResNet(Family):
         grids: list[Grid] = []
         at = self.stem().out(at)
         for index in range(len(self.depths)):
-            at = self._stage(index, most=1).out(at)  # no other block changes the map
+            at = self.stage(index, most=1).out(at)  # no other block changes the map
             grids.append(at.to(self.width << index))
         return tuple(grids)
 

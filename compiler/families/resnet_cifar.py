@@ -61,10 +61,7 @@ class ResNetCifar(Family):
             (Unit(widened(self.first[0], self.in_chans, c), c), *(Unit(mixer, c) for mixer in self.first[1:]))
         )
 
-    def stages(self) -> tuple[Layer, ...]:
-        return tuple(self._stage(index) for index in range(len(self.depths)))
-
-    def _stage(self, index: int) -> Layer:
+    def stage(self, index: int) -> Layer:
         c, mixer, rates = self.width << index, self.mixers[index], self.stage_rates(index)
         blocks = [BasicBlock(mixer, mixer, c, c, rate) for rate in rates]
         if index > 0:

@@ -60,21 +60,12 @@ class SAN(Family):
     def stem(self) -> Layer:
         return Unit(Conv(self.in_chans, self.dims[0], 1))
 
-    def stages(self) -> tuple[Layer, ...]:
-        return tuple(self._stage(index) for index in range(len(self.depths)))
+    def downsample(self, index: int) -> Layer | None:
+        return Downsample(Conv(self.dims[max(index - 1, 0)], self.dims[index], 1))
 
-    def _stage(self, index: int) -> Layer:
-        c = self.dims[index]
+    def stage(self, index: int) -> Layer:
         blocks = tuple(Block(self.mixers[index], rate) for rate in self.stage_rates(index))
-        return Stage(Downsample(Conv(self.dims[max(index - 1, 0)], c, 1)), Sequence((*blocks, End(c))))
-
-    def mixer_grids(self, at: Grid) -> tuple[Grid, ...]:
-        grids: list[Grid] = []
-        at = self.stem().out(at)
-        for stage in self.stages():
-            at = stage.out(at)
-            grids.append(at)
-        return tuple(grids)
+        return Stage(self.downsample(index), Sequence((*blocks, End(self.dims[index]))))
 
     def head_layer(self) -> Head:
         return self.head

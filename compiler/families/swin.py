@@ -100,13 +100,12 @@ class Swin(Family):
     def stem(self) -> Layer:
         return PatchEmbed(self.in_chans, self.dims[0])
 
-    def stages(self) -> tuple[Layer, ...]:
-        return tuple(self._stage(index) for index in range(len(self.depths)))
+    def downsample(self, index: int) -> Layer | None:
+        return Merge(self.dims[index - 1], self.dims[index]) if index else None
 
-    def _stage(self, index: int) -> Layer:
-        down = Merge(self.dims[index - 1], self.dims[index]) if index else None
-        rates = self.stage_rates(index)
-        return Stage(down, Sequence(tuple(self._block(index, number, rate) for number, rate in enumerate(rates))))
+    def stage(self, index: int) -> Layer:
+        blocks = tuple(self._block(index, number, rate) for number, rate in enumerate(self.stage_rates(index)))
+        return Stage(self.downsample(index), Sequence(blocks))
 
     def _block(self, stage: int, number: int, drop_path: float) -> Layer:
         mixer, c = self.mixer(stage, number), self.dims[stage]
@@ -120,12 +119,6 @@ class Swin(Family):
             branches["extra"] = {"mixer": self.extra, "norm": self.norm.over(c), **gate}
         branches["channel"] = {"norm": self.norm.over(c), "mlp": self.mlp}
         return Block(tuple((name, Branch(tuple(layers.items()))) for name, layers in branches.items()), drop_path)
-
-    def mixer_grids(self, at: Grid) -> tuple[Grid, ...]:
-        grids = [self.stem().out(at)]
-        for before, after in zip(self.dims, self.dims[1:], strict=False):
-            grids.append(Merge(before, after).out(grids[-1]))
-        return tuple(grids)
 
     def head_layer(self) -> Head:
         return self.head

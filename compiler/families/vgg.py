@@ -56,10 +56,7 @@ class VGG(Family):
     def stem(self) -> Layer:
         return Identity()
 
-    def stages(self) -> tuple[Layer, ...]:
-        return tuple(self._stage(index) for index in range(len(self.depths)))
-
-    def _stage(self, index: int) -> Layer:
+    def stage(self, index: int) -> Layer:
         c, last = self.dims[index], self.depths[index] - 1
         blocks = tuple(Unit(self._conv(index, number), c, pool=number == last) for number in range(last + 1))
         return Stage(None, Sequence(blocks))
