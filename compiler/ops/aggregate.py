@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.flop_counter import register_flop_formula
 
 from . import gpu
-from .blocked import blocks_of, by_head, form_of, forward_block
+from .blocked import blocks_of, form_of, forward_block, output_gradient
 from .decomposed import aggregate_decomposed
 from .numerics import compute_dtype, empty_like_layout, unused, without_autocast
 from .window import Shape, Window, aggregation_flop, check_window, window_of
@@ -159,7 +159,7 @@ def _per_position_backward(
         return dx, kernels.map_gradient(x, dy, len(planes), window).to(maps.dtype).view(maps.shape)
     dplanes = maps.new_zeros(planes.shape, dtype=dtype) if need_dmaps else unused(maps)
     for block in blocks_of(x, planes.shape[1], window, dtype):
-        grad = by_head(block.of(dy).to(dtype), window).contiguous()
+        grad = output_gradient(block.of(dy), dtype, window)
         if need_dmaps:
             form.map_gradient(block.of(x), grad, block.of_maps(dplanes), window)
         if need_dx:

@@ -17,12 +17,13 @@ Kernel = Callable[[Tensor, Tensor, Tensor, Window], None]
 
 @dataclass(frozen=True)
 class Form:
-    """Three kernels over one block, and the block size they like: bytes per thread."""
+    """Three kernels over one block; the block size they like, bytes per thread; and whether they take any strides."""
 
     forward: Kernel
     map_gradient: Kernel
     input_gradient: Kernel
     block_bytes: int
+    strided: bool = False
 
 
 SHIFTS = Form(shifts.forward, shifts.map_gradient, shifts.input_gradient, shifts.BLOCK_BYTES)
@@ -33,6 +34,7 @@ NATIVE = Form(
     native_aggregate.map_gradient,
     native_aggregate.input_gradient,
     native_aggregate.BLOCK_BYTES,
+    strided=True,
 )
 
 
@@ -76,13 +78,20 @@ def blocks_of(x: Tensor, heads: int, window: Window, dtype: torch.dtype) -> Iter
 
 def forward_block(x: Tensor, maps: Tensor, out: Tensor, window: Window) -> None:
     """Aggregate into a slice of the output, through a buffer where its layout or dtype is not the computing one."""
-    direct = out.dtype == maps.dtype and out.is_contiguous()
+    form = form_of(window, x.device)
+    direct = out.dtype == maps.dtype and (form.strided or out.is_contiguous())
     y = out if direct else torch.empty(out.shape, dtype=maps.dtype, device=out.device)
-    form_of(window, x.device).forward(x, maps, by_head(y, window), window)
+    form.forward(x, maps, by_head(y, window), window)
     if not direct:
         out.copy_(y)
 
 
 def by_head(y: Tensor, window: Window) -> Tensor:
-    """(n, C, Ho, Wo) -> (n, heads, channels, Ho * Wo), a view where it can be."""
+    """(n, C, Ho, Wo) -> (n, heads, channels, Ho * Wo), a view where it can be, as of both memory formats."""
     return y.reshape(y.shape[0], -1, window.channels, window.out_pixels)
+
+
+def output_gradient(dy: Tensor, dtype: torch.dtype, window: Window) -> Tensor:
+    """`by_head` of the gradient of a block's output, as the form wants it."""
+    grad = by_head(dy.to(dtype), window)
+    return grad if form_of(window, dy.device).strided else grad.contiguous()

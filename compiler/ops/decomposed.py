@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.flop_counter import register_flop_formula
 
 from . import gpu, native_aggregate
-from .blocked import NATIVE, Block, blocks_of, by_head, form_of, forward_block
+from .blocked import NATIVE, Block, blocks_of, form_of, forward_block, output_gradient
 from .numerics import compute_dtype, empty_like_layout, unused, without_autocast
 from .window import Shape, Window, aggregation_flop, check_window, window_of
 
@@ -165,7 +165,7 @@ def _decomposed_backward(
         mixture = Mixture.of(alpha, bank, position, window.taps, dtype)
         total = mixture.zeros()
         for block in blocks_of(x, mixture.bank.shape[0], window, dtype):
-            part, grad = mixture.part(block), by_head(block.of(dy).to(dtype), window).contiguous()
+            part, grad = mixture.part(block), output_gradient(block.of(dy), dtype, window)
             planes = part.planes()
             if need_dx:
                 form.input_gradient(planes, grad, block.of(dx), window)

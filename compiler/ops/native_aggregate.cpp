@@ -106,18 +106,21 @@ struct Steps {
 template <bool add, class T> void move(const T *from, Steps a, T *to, Steps b, long channels, long pixels) {
     const bool straight = a.pixel == 1 && b.pixel == 1;
     const bool turned = !straight && ((a.channel == 1 && b.pixel == 1) || (a.pixel == 1 && b.channel == 1));
-    const long whole = turned ? channels / 4 * 4 : 0, quads = pixels / 4 * 4;
+    const long whole = turned && pixels >= 4 ? channels / 4 * 4 : 0;
+    const long done = add ? pixels / 4 * 4 : pixels;  // the last four may be copied twice, not added
     for (long c = 0; c < whole; c += 4)
-        for (long k = 0; k < quads; k += 4)
-            transpose<add>(from + c * a.channel + k * a.pixel, a.channel == 1 ? a.pixel : a.channel,
-                           to + c * b.channel + k * b.pixel, b.channel == 1 ? b.pixel : b.channel);
+        for (long k = 0; k < done; k += 4) {
+            const long first = std::min(k, pixels - 4);
+            transpose<add>(from + c * a.channel + first * a.pixel, a.channel == 1 ? a.pixel : a.channel,
+                           to + c * b.channel + first * b.pixel, b.channel == 1 ? b.pixel : b.channel);
+        }
     for (long c = 0; c < channels; c++) {
         const T *source = from + c * a.channel;
         T *into = to + c * b.channel;
         if (straight)
             for (long k = 0; k < pixels; k++) into[k] = add ? into[k] + source[k] : source[k];
         else
-            for (long k = c < whole ? quads : 0; k < pixels; k++)
+            for (long k = c < whole ? done : 0; k < pixels; k++)
                 into[k * b.pixel] = add ? into[k * b.pixel] + source[k * a.pixel] : source[k * a.pixel];
     }
 }
@@ -417,7 +420,7 @@ template <class T> void backward(const Call<T> &call, long first, long last) {
 #define EXPORT(NAME, OPERATION, T) \
     extern "C" void NAME(const Call<T> *call, long first, long last) { OPERATION(*call, first, last); }
 
-EXPORT(forward_float, forward, float)
-EXPORT(forward_double, forward, double)
-EXPORT(backward_float, backward, float)
-EXPORT(backward_double, backward, double)
+EXPORT(aggregate_float, forward, float)
+EXPORT(aggregate_double, forward, double)
+EXPORT(aggregate_backward_float, backward, float)
+EXPORT(aggregate_backward_double, backward, double)

@@ -90,21 +90,21 @@ def map_gradient(x: Tensor, grad: Tensor, dmaps: Tensor, window: Window) -> None
     made = Source(_image(dmaps, window))
     job = _Job(x.to(grad.dtype), made, _image(grad, window), window)
     # images that share a map add to the same gradient, and must take turns
-    native.spread(lambda i, j: job.run("backward", i, j, made), job.heads, alone=len(dmaps) < len(grad))
+    native.spread(lambda i, j: job.run("aggregate_backward", i, j, made), job.heads, alone=len(dmaps) < len(grad))
 
 
 def input_gradient(maps: Tensor, grad: Tensor, dx: Tensor, window: Window) -> None:
     """What `shifts.input_gradient` computes, in this form."""
     made = _new_gradient(dx, grad.dtype, window)
     job = _Job(made, Source(_image(maps, window)), _image(grad, window), window, made)
-    native.spread(lambda i, j: job.run("backward", i, j), job.heads)
+    native.spread(lambda i, j: job.run("aggregate_backward", i, j), job.heads)
     dx.copy_(made)
 
 
 def mixed_forward(x: Tensor, source: Source, y: Tensor, window: Window) -> None:
     """Aggregate x (N, C, H, W) into y (N, C, Ho, Wo), which has the dtype computed in."""
     job = _Job(x.to(y.dtype), source, y, window)
-    native.spread(lambda i, j: job.run("forward", i, j), job.heads)
+    native.spread(lambda i, j: job.run("aggregate", i, j), job.heads)
 
 
 def mixed_backward(
@@ -119,7 +119,7 @@ def mixed_backward(
         per_image = job.heads // len(x)
         images = slice(0, 1) if one_for_all else slice(first // per_image, -(-last // per_image))
         made = source.zeros(images)
-        job.run("backward", first, last, made, images.start)
+        job.run("aggregate_backward", first, last, made, images.start)
         return images, made
 
     shares = native.spread(part, job.heads)
