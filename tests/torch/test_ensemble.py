@@ -102,7 +102,7 @@ def test_canonical_form_means_the_same_network() -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        (f"members:\n  - {{{SMALL}, mixers: Hpx}}\n", "e.yaml:6:3: MX102 1 members cannot vote"),
+        (f"members:\n  - {{{SMALL}, mixers: Hpx}}\n", "e.yaml:6:3: MX102 1 member cannot vote"),
         (PAIR.replace("Ch=8", "Ch=3"), "e.yaml:7:92: MX203 stage 1: Ch=3 does not divide 8 channels"),
         (PAIR.replace("Hpx", "Hpx Q=1"), "e.yaml:6:83: MX101 unknown key 'Q'"),
         (PAIR.replace("family: metaformer", "family: metaformr", 1), "MX104 unknown family 'metaformr'"),

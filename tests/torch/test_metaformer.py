@@ -144,7 +144,7 @@ def test_registers_and_query_learn() -> None:
     ("text", "complaint"),
     [
         ("mixers: SepConv\n", "MX103 depths and dims are missing"),
-        ("depths: [1, 1]\ndims: [8, 8, 8]\nmixers: SepConv\n", "MX204 2 depths, 3 dims"),
+        ("depths: [1, 1]\ndims: [8, 8, 8]\nmixers: SepConv\n", "MX204 2 depths and 3 dims"),
         ("size: s18\nmixers: attention Ch=24\n", "MX203 stages? 1.*: Ch=24 does not divide 64 channels"),
     ],
 )
