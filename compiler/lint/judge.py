@@ -63,7 +63,7 @@ def judge(document: Document) -> Judged:
         try:
             spec = typed(document, data)
         except SpecError as error:
-            sure = _sure(error.problems, broken)
+            sure = _sure(map(_of_recipe, error.problems), broken)
             fresh = [problem for problem in sure[:MOST] if not _under(problem.where, broken)]
             problems += [problem for problem in fresh if problem not in problems]
             for problem in fresh[:MOST_RENAMED]:
@@ -75,6 +75,18 @@ def judge(document: Document) -> Judged:
         else:
             return _resolved(spec, problems, broken)
     return Judged(None, None, tuple(problems))
+
+
+def _of_recipe(problem: Problem) -> Problem:
+    """The complaint about an unknown key, where recipes have a key of that name, as one that says so."""
+    if problem.code != UNKNOWN_KEY or len(problem.where) != 1:
+        return problem
+    from ..recipe import Recipe  # of no use where all keys are known
+
+    if problem.where[0] not in Recipe.model_fields:
+        return problem
+    hint = "a key of training recipes, which are files of their own: `recipe: NAME` names one"
+    return replace(problem, hint=hint, nearest=())
 
 
 def _sure(problems: Iterable[Problem], broken: set[Path]) -> list[Problem]:

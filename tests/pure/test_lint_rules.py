@@ -317,6 +317,12 @@ def test_repairs_inside_mappings_change_one_word() -> None:
         assert fixed.text == text.replace("DWW", "DW").replace("metafrmer", "metaformer")
 
 
+def test_keys_of_recipes_are_sent_to_recipes() -> None:
+    found = lint(SMALL + "epochs: 300\nlr: 6e-3\nsched: cosine\nbatch_size: ten\n", "small.yaml")
+    assert [(one.code, one.span.line, one.fix) for one in found] == [("MX101", line, None) for line in (6, 7, 8, 9)]
+    assert all("`recipe: NAME`" in one.hint for one in found)
+
+
 def test_negative_widths_are_one_mistake() -> None:
     text = "name: small\nfamily: metaformer\ndepths: [2, 2, 6, 2]\ndims: [64, 128, -320, 512]\nmixers: SepConv\n"
     assert codes(text) == {"MX102"}
