@@ -323,6 +323,25 @@ def test_keys_of_recipes_are_sent_to_recipes() -> None:
     assert all("`recipe: NAME`" in one.hint for one in found)
 
 
+@pytest.mark.parametrize(
+    "mixers, better",
+    [
+        ("attention", "attention Ch=30"),
+        ("'attention bias=true in stage 1, attention'", "'attention Ch=30 bias=true in stage 1, attention Ch=30'"),
+        ("attention Ch=32", "attention Ch=30"),
+        ("{type: attention}", None),
+        ("{type: attention, Ch: 32}", "{type: attention, Ch: 30}"),
+    ],
+)
+def test_a_default_that_does_not_divide_is_given_a_value(mixers: str, better: str | None) -> None:
+    text = SMALL.replace("size: s12", "depths: [1, 1]\ndims: [60, 120]").replace("SepConv", mixers)
+    [*findings] = only(text, "MX203")
+    assert findings and all((one.fix is not None) == (better is not None) for one in findings)
+    fixed = fix(text, "small.yaml", Config(select=("MX2",)), unsafe=True)
+    assert fixed.text == (text.replace(mixers, better) if better else text)
+    assert bool(fixed.findings) == (better is None)
+
+
 def test_negative_widths_are_one_mistake() -> None:
     text = "name: small\nfamily: metaformer\ndepths: [2, 2, 6, 2]\ndims: [64, 128, -320, 512]\nmixers: SepConv\n"
     assert codes(text) == {"MX102"}
