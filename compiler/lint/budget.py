@@ -26,7 +26,13 @@ def over(file: File, code: str, key: str, attribute: str, noun: str) -> Iterator
     yield file.problem(
         code,
         over,
-        f"{exact / limit - 1:.1%} too many",
+        _excess(exact, limit),
         where,
         trail=f"counted for a {height}x{width} image: {short(exact)}",
     )
+
+
+def _excess(exact: int, limit: int) -> str:
+    if not limit:
+        return "a limit of 0 allows nothing"
+    return f"{exact / limit - 1:.1%} too many" if exact < 2 * limit else f"{exact / limit:,.1f} times as many"
