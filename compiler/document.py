@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from itertools import islice
 
 from .errors import Path, Problem, Span, SpecError
-from .events import Builder
-from .scalars import UNWELCOME, describe, remedy, unwelcome
 from .suggest import nearest, offer
-from .syntax import START
+from .yaml.events import Builder
+from .yaml.scalars import UNWELCOME, describe, remedy, unwelcome
+from .yaml.syntax import START
 
 MAX_BYTES = 256 * 1024
 ENDINGS = (".yaml", ".yml")

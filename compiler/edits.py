@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from .errors import Span
-from .scalars import NEWLINE
+from .yaml.scalars import NEWLINE
 
 BOM = "\ufeff"
 

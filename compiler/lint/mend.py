@@ -9,7 +9,7 @@ from dataclasses import replace
 from ..document import gather
 from ..edits import BOM, Edit, apply, bare, line_starts, split_lines
 from ..errors import Problem, Span
-from ..scalars import UNWELCOME
+from ..yaml.scalars import UNWELCOME
 from .finding import Fix
 from .judge import judge
 

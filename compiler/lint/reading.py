@@ -13,7 +13,7 @@ from itertools import takewhile
 from ..document import Document, bad_characters, decode, gather
 from ..edits import BOM, split_lines
 from ..errors import Problem, SpecError
-from ..scalars import NEWLINE, UNWELCOME
+from ..yaml.scalars import NEWLINE, UNWELCOME
 
 MAX_BLANKED = 8
 SECOND, TOO_LARGE = "MX008", "MX005"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..mixture import Predicted
+from ._mixture import Predicted
 
 
 class CADA(Predicted):

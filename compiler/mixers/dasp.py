@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..mixture import Learnt
+from ._mixture import Learnt
 
 
 class DAsp(Learnt):

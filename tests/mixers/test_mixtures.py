@@ -13,7 +13,7 @@ from mixspec.compiler.cost import cost
 from mixspec.compiler.grid import Grid
 from mixspec.compiler.lower import lower_layer
 from mixspec.compiler.mixers import registry
-from mixspec.compiler.mixture import Learnt, Mixture, Predicted
+from mixspec.compiler.mixers._mixture import Learnt, Mixture, Predicted
 
 AT = Grid(6, 5, 8)
 CLASSES = [registry[name] for name in ("cada", "cadasp", "da", "dasp")]

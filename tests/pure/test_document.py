@@ -12,11 +12,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixspec.compiler import events
 from mixspec.compiler.document import MAX_BYTES, Document, load, read
 from mixspec.compiler.errors import Path, Problem, Span, SpecError
 from mixspec.compiler.lint.rule import rules
-from mixspec.compiler.scalars import NEWLINE
+from mixspec.compiler.yaml import events
+from mixspec.compiler.yaml.scalars import NEWLINE
 
 CODES = {rule.code for rule in rules().values() if rule.family == "document"}
 

@@ -9,11 +9,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ...compiler.accumulation import STEPS
 from ...compiler.backbone import Backbone
 from ...compiler.bound import Bound
 from ...compiler.errors import SpecError
 from ...compiler.mixer import Mixer
+from ...compiler.mixers._accumulation import STEPS
 
 NOTHING_THERE = "MX821"
 

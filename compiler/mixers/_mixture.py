@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt
 
-from .accumulation import Accumulation, Net, accumulate, stored
-from .errors import Problem
-from .grid import Grid
-from .layer import Parts
-from .mixer import HeadChannels, Mixer, Traits, divides, fits, for_map, head_width, mixture
-from .operator import OddInt
+from ..errors import Problem
+from ..grid import Grid
+from ..layer import Parts
+from ..mixer import HeadChannels, Mixer, Traits, divides, fits, for_map, head_width, mixture
+from ..operator import OddInt
+from ._accumulation import Accumulation, Net, accumulate, stored
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from .bound import Bound
+    from ..bound import Bound
 
 
 class Mixture(Mixer):

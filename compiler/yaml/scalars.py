@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .errors import Span
+from ..errors import Span
 
 MAX_DIGITS = 19
 """Longest integer literal: enough for 64 bits, short enough to parse at once."""

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from yaml import Mark
 
-from .errors import Span
+from ..errors import Span
 from .scalars import NEWLINE
 
 Event: TypeAlias = Any

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import yaml
 
-from .errors import Path, Problem, Span, SpecError
+from ..errors import Path, Problem, Span, SpecError
 from .marks import Event, anchor_width, scalar_span, span_of, tag_token
 from .scalars import UNSAFE, NumberTooLarge, describe, resolve
 from .syntax import START, explain

@@ -10,15 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from .grid import Grid
-from .init import Normal
-from .layer import Layer, On, Parts
-from .parts import Act, BatchNorm, Conv, Weight
+from ..grid import Grid
+from ..init import Normal
+from ..layer import Layer, On, Parts
+from ..parts import Act, BatchNorm, Conv, Weight
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from .bound import Bound
+    from ..bound import Bound
 
 Net = Literal["A", "B", "C", "D", "E", "F"]
 LEARNT = frozenset("DEF")
@@ -105,7 +105,7 @@ class Accumulation:
 
 def accumulate(m: Bound, x: Tensor, net: Net, *, kernel: int, stride: int) -> Tensor:
     """The kernels mixed at every position, applied to (B, C, H, W); ``m`` holds the parts of an ``Accumulation``."""
-    from .ops.aggregate import aggregate_decomposed
+    from ..ops.aggregate import aggregate_decomposed
 
     alpha = _coefficients(m, m.weight if net in LEARNT else x, net)
     return aggregate_decomposed(x, alpha, m.bank.weight, m.bank.bias, kernel=kernel, stride=stride)
@@ -113,7 +113,7 @@ def accumulate(m: Bound, x: Tensor, net: Net, *, kernel: int, stride: int) -> Te
 
 def stored(m: Bound, net: Net, *, kernel: int, stride: int) -> nn.Module:
     """What applies the kernels of a network fed by a learnt weight, all of them mixed beforehand."""
-    from .ops.stored import StoredMaps
+    from ..ops.stored import StoredMaps
 
     return StoredMaps(m.bank(_coefficients(m, m.weight, net)), kernel, stride)
 

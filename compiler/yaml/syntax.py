@@ -6,7 +6,7 @@ import re
 
 import yaml
 
-from .errors import Span
+from ..errors import Span
 from .marks import one_character
 from .scalars import NEWLINE
 
