@@ -219,6 +219,15 @@ class Branching(IdentityMixer):
         return x if x.sum() > 0 else -x
 
 
+@pytest.mark.parametrize(
+    "limit, hint",
+    [("0", "a limit of 0 allows nothing"), ("15M", "30.2% too many"), ("1k", "19,527.2 times as many")],
+)
+def test_how_much_too_much(limit: str, hint: str) -> None:
+    [finding] = only(SMALL + f"budget: {{max_params: {limit}}}\n", "MX301")
+    assert finding.hint == hint
+
+
 def test_targets_that_a_mixer_cannot_serve_are_found_at_their_stage(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(mixers._loaded, "branching", Branching)
     text = SMALL.replace("SepConv", "SepConv in stages 1-3, branching in stage 4")
