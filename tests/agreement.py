@@ -1,4 +1,4 @@
-"""A module beside a reference written out: values, and gradients by the input and every weight."""
+"""A module or an operator beside a reference written out: values, and gradients by the input and every weight."""
 
 from __future__ import annotations
 
@@ -22,3 +22,12 @@ def agree(module: nn.Module, x: Tensor, expected: Tensor, rtol: float | None = N
     )
     for name, own, other in zip(("the input", *learnt), ours, theirs, strict=True):
         assert_close(own, other, rtol=rtol, atol=atol, msg=lambda text, name=name: f"gradient by {name}: {text}")
+
+
+def same(actual: Tensor, expected: Tensor, leaves: tuple[Tensor, ...]) -> None:
+    """The same values, and the same gradient with respect to every leaf."""
+    import torch
+
+    torch.testing.assert_close(actual, expected)
+    weight = torch.randn_like(expected)
+    torch.testing.assert_close(*(torch.autograd.grad(y, leaves, weight) for y in (actual, expected)))

@@ -6,6 +6,7 @@ from itertools import product
 
 import pytest
 import torch
+from agreement import same
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -16,6 +17,8 @@ from mixspec.compiler.ops import native
 from mixspec.compiler.ops.aggregate import aggregate, aggregate_decomposed
 from mixspec.compiler.ops.blocked import BANDS, DENSE, NATIVE, SHIFTS, form_of
 from mixspec.compiler.ops.window import Window
+
+from .users import Predicted
 
 
 def reference(x: Tensor, maps: Tensor, kernel: int, stride: int) -> Tensor:
@@ -35,14 +38,6 @@ def double(*shape: int) -> Tensor:
     return torch.randn(*shape, dtype=torch.float64, requires_grad=True)
 
 
-def assert_same(actual: Tensor, expected: Tensor, leaves: tuple[Tensor, ...]) -> None:
-    """The same values and the same gradient with respect to every leaf."""
-    torch.testing.assert_close(actual, expected)
-    weight = torch.randn_like(expected)
-    gradients = [torch.autograd.grad(y, leaves, weight) for y in (actual, expected)]
-    torch.testing.assert_close(*gradients)
-
-
 def map_shape(kind: str, batch: int, channels: int, out: tuple[int, int]) -> tuple[int, ...]:
     return {
         "position": (batch, channels, *out),
@@ -53,6 +48,7 @@ def map_shape(kind: str, batch: int, channels: int, out: tuple[int, int]) -> tup
 
 
 KINDS = ["position", "position, one for all images", "image", "static"]
+
 sizes = st.tuples(st.integers(1, 9), st.integers(1, 9))
 
 
@@ -62,7 +58,7 @@ def test_equals_the_definition(size, kernel, stride, heads, batch, kind):
     torch.manual_seed(0)
     out = tuple(-(-n // stride) for n in size)
     x, maps = double(batch, heads * 2, *size), double(*map_shape(kind, batch, heads * kernel**2, out))
-    assert_same(aggregate(x, maps, kernel=kernel, stride=stride), reference(x, maps, kernel, stride), (x, maps))
+    same(aggregate(x, maps, kernel=kernel, stride=stride), reference(x, maps, kernel, stride), (x, maps))
 
 
 FORMS = {"shifts": SHIFTS, "bands": BANDS, "dense": DENSE, **({"native": NATIVE} if native.library() else {})}
@@ -151,7 +147,7 @@ def test_threads_share_the_gradients_of_factors(groups, images):
     expected = reference(x, conv2d(alpha, bank, position, groups=groups), 3, 1)
     try:
         torch.set_num_threads(4)  # for six heads: shares begin and end within an image
-        assert_same(aggregate_decomposed(x, alpha, bank, position, kernel=3), expected, (x, alpha, bank, position))
+        same(aggregate_decomposed(x, alpha, bank, position, kernel=3), expected, (x, alpha, bank, position))
     finally:
         torch.set_num_threads(before)
 
@@ -166,7 +162,7 @@ def test_decomposed_equals_the_map_built_by_a_convolution(size, kernel, stride, 
     bank, position = double(heads * kernel**2, base, 1, 1), double(heads * kernel**2)
     actual = aggregate_decomposed(x, alpha, bank, position, kernel=kernel, stride=stride)
     maps = conv2d(alpha, bank, position, groups=groups)
-    assert_same(actual, reference(x, maps, kernel, stride), (x, alpha, bank, position))
+    same(actual, reference(x, maps, kernel, stride), (x, alpha, bank, position))
 
 
 @pytest.mark.parametrize("size", [(7, 7), (14, 14), (50, 28)])
@@ -177,20 +173,20 @@ def test_published_window_sizes(size, kernel, channels):
     x, alpha = double(2, heads * channels, *size), double(2, base, *size)
     bank, position = double(heads * kernel**2, base, 1, 1), double(heads * kernel**2)
     maps = conv2d(alpha, bank, position).detach().requires_grad_()
-    assert_same(aggregate(x, maps, kernel=kernel), reference(x, maps, kernel, 1), (x, maps))
+    same(aggregate(x, maps, kernel=kernel), reference(x, maps, kernel, 1), (x, maps))
     actual = aggregate_decomposed(x, alpha, bank, position, kernel=kernel)
-    assert_same(actual, reference(x, conv2d(alpha, bank, position), kernel, 1), (x, alpha, bank, position))
+    same(actual, reference(x, conv2d(alpha, bank, position), kernel, 1), (x, alpha, bank, position))
 
 
 def test_decomposed_without_position_encoding():
     x, alpha, bank = double(2, 4, 5, 6), double(2, 3, 5, 6), double(18, 3, 1, 1)
     actual = aggregate_decomposed(x, alpha, bank, None, kernel=3)
-    assert_same(actual, reference(x, conv2d(alpha, bank), 3, 1), (x, alpha, bank))
+    same(actual, reference(x, conv2d(alpha, bank), 3, 1), (x, alpha, bank))
 
 
 def test_static_kernels_may_come_as_heads_by_kernel():
     x, kernels = double(2, 6, 5, 4), double(3, 3, 3)
-    assert_same(aggregate(x, kernels, kernel=3), reference(x, kernels.reshape(1, 27, 1, 1), 3, 1), (x, kernels))
+    same(aggregate(x, kernels, kernel=3), reference(x, kernels.reshape(1, 27, 1, 1), 3, 1), (x, kernels))
 
 
 @pytest.mark.parametrize("shape", [(2, 18, 3, 2), (2, 18, 1, 1)])
@@ -219,7 +215,7 @@ def test_opcheck(channels_last, needs):
 
 def test_maps_may_be_channels_last():
     x, maps = (double(2, n, 6, 5).to(memory_format=torch.channels_last) for n in (8, 18))
-    assert_same(aggregate(x, maps, kernel=3), reference(x, maps, 3, 1), (x, maps))
+    same(aggregate(x, maps, kernel=3), reference(x, maps, 3, 1), (x, maps))
 
 
 def laid(tensor: Tensor, layout: str) -> Tensor:
@@ -244,10 +240,10 @@ def test_any_layout(layout, stride, channels, size):
     shapes = (2, heads * channels, *size), (2, 5, *out), (2, heads * 9, *out)
     x, alpha, maps = (laid(torch.randn(shape).double(), layout).requires_grad_() for shape in shapes)
     bank, position = double(heads * 9, 5, 1, 1), double(heads * 9)
-    assert_same(aggregate(x, maps, kernel=3, stride=stride), reference(x, maps, 3, stride), (x, maps))
+    same(aggregate(x, maps, kernel=3, stride=stride), reference(x, maps, 3, stride), (x, maps))
     actual = aggregate_decomposed(x, alpha, bank, position, kernel=3, stride=stride)
     expected = reference(x, conv2d(alpha, bank, position), 3, stride)
-    assert_same(actual, expected, (x, alpha, bank, position))
+    same(actual, expected, (x, alpha, bank, position))
 
 
 def test_channels_last_comes_out_channels_last():
@@ -261,41 +257,6 @@ def test_channels_last_comes_out_channels_last():
         aggregate_decomposed(x, alpha, torch.randn(18, 5, 1, 1), None, kernel=3).sum(), alpha
     )
     assert dalpha.is_contiguous(memory_format=torch.channels_last)
-
-
-class Predicted(torch.nn.Module):
-    """A kernel predicted from the pixel itself, once as a map and once decomposed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.context = torch.nn.Conv2d(4, 3, 3, padding=1)
-        self.bank = torch.nn.Conv2d(3, 18, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        alpha = self.context(x)
-        y = aggregate(x, self.bank(alpha), kernel=3)
-        return y + aggregate_decomposed(y, alpha, self.bank.weight, self.bank.bias, kernel=3)
-
-
-def test_export():
-    module, x = Predicted().eval(), torch.randn(2, 4, 6, 5)
-    dynamic = ({0: torch.export.Dim("batch", min=1, max=64)},)
-    program = torch.export.export(module, (x,), dynamic_shapes=dynamic)
-    for batch in (x, torch.randn(5, 4, 6, 5)):
-        torch.testing.assert_close(program.module()(batch), module(batch), rtol=0, atol=0)
-
-
-def test_compile_traces_into_one_graph():
-    module, x = Predicted(), torch.randn(2, 4, 6, 5, requires_grad=True)
-    compiled = torch.compile(module, fullgraph=True, backend="aot_eager")
-    assert_same(compiled(x), module(x), (x, *module.parameters()))
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_compile_with_inductor():
-    module, x = Predicted(), torch.randn(2, 4, 6, 5, requires_grad=True)
-    torch.testing.assert_close(torch.compile(module, fullgraph=True)(x), module(x))
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from agreement import same
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -13,6 +14,8 @@ from mixspec.compiler.ops import direct_conv, native, native_conv
 from mixspec.compiler.ops.flat_fft import Layout, fast_length
 from mixspec.compiler.ops.global_conv import global_conv
 from mixspec.compiler.ops.native_conv import faster as native_is_faster
+
+from .users import Long
 
 
 def reference(x: Tensor, filters: Tensor, centre: tuple[int, int]) -> Tensor:
@@ -34,12 +37,6 @@ def double(*shape: int) -> Tensor:
     return torch.randn(*shape, dtype=torch.float64, requires_grad=True)
 
 
-def assert_same(actual: Tensor, expected: Tensor, leaves: tuple[Tensor, ...]) -> None:
-    torch.testing.assert_close(actual, expected)
-    weight = torch.randn_like(expected)
-    torch.testing.assert_close(*(torch.autograd.grad(y, leaves, weight) for y in (actual, expected)))
-
-
 FORMS = ["direct", "transform", *["native"] * bool(native.library())]
 
 
@@ -56,7 +53,7 @@ def form(request):
 def test_any_number_of_images(form, batch):
     torch.manual_seed(0)
     x, filters = double(batch, 2, 3, 17), double(2, 5, 33)
-    assert_same(global_conv(x, filters), reference(x, filters, (2, 16)), (x, filters))
+    same(global_conv(x, filters), reference(x, filters, (2, 16)), (x, filters))
 
 
 @pytest.mark.skipif(native.library() is None, reason="there is no C++ compiler")
@@ -73,7 +70,7 @@ def test_native_form_is_for_small_maps_and_large_filters(size, taps, native_one)
 def test_map_equals_the_definition(form, height, width, k, k2):
     torch.manual_seed(0)
     x, filters = double(2, 3, height, width), double(3, k, k2)
-    assert_same(global_conv(x, filters), reference(x, filters, (k // 2, k2 // 2)), (x, filters))
+    same(global_conv(x, filters), reference(x, filters, (k // 2, k2 // 2)), (x, filters))
 
 
 @settings(max_examples=50, deadline=None)
@@ -82,7 +79,7 @@ def test_sequence_equals_the_definition(form, length, taps, causal):
     torch.manual_seed(0)
     x, filters = double(2, 3, length), double(3, taps)
     expected = reference(x.unsqueeze(2), filters.unsqueeze(1), (0, 0 if causal else taps // 2)).squeeze(2)
-    assert_same(global_conv(x, filters, causal=causal), expected, (x, filters))
+    same(global_conv(x, filters, causal=causal), expected, (x, filters))
 
 
 def test_no_wrap_around_at_published_sizes():
@@ -97,7 +94,7 @@ def test_blocks_of_images_and_channels_agree():
     torch.manual_seed(0)
     x, filters = double(3, 5, 60, 50), double(5, 9, 7)
     whole = torch.conv2d(x, filters.flip(1, 2).unsqueeze(1), padding=(4, 3), groups=5)
-    assert_same(global_conv(x, filters), whole, (x, filters))
+    same(global_conv(x, filters), whole, (x, filters))
 
 
 @pytest.mark.parametrize("batch", [2, 3])
@@ -128,38 +125,6 @@ def test_opcheck(form, needs):
 def test_channels_last_comes_out_channels_last(form):
     x = torch.randn(2, 3, 5, 4).to(memory_format=torch.channels_last)
     assert global_conv(x, torch.randn(3, 9, 7)).is_contiguous(memory_format=torch.channels_last)
-
-
-class Long(torch.nn.Module):
-    """A map filter, then a causal filter along the flattened map."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.filters = torch.nn.Parameter(torch.randn(3, 9, 7))
-        self.taps = torch.nn.Parameter(torch.randn(3, 20))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return global_conv(global_conv(x, self.filters).flatten(2), self.taps, causal=True)
-
-
-def test_export():
-    module, x = Long().eval(), torch.randn(2, 3, 5, 4)
-    program = torch.export.export(module, (x,), dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=64)},))
-    for batch in (x, torch.randn(5, 3, 5, 4)):
-        torch.testing.assert_close(program.module()(batch), module(batch), rtol=0, atol=0)
-
-
-def test_compile_traces_into_one_graph():
-    module, x = Long(), torch.randn(2, 3, 5, 4, requires_grad=True)
-    compiled = torch.compile(module, fullgraph=True, backend="aot_eager")
-    assert_same(compiled(x), module(x), (x, *module.parameters()))
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_compile_with_inductor():
-    module, x = Long(), torch.randn(2, 3, 5, 4, requires_grad=True)
-    torch.testing.assert_close(torch.compile(module, fullgraph=True)(x), module(x))
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
