@@ -33,7 +33,6 @@ def test_compile_traces_into_one_graph(used: tuple[nn.Module, Tensor]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of what inductor imports
 def test_compile_with_inductor(used: tuple[nn.Module, Tensor]) -> None:
     module, x = used
     torch.testing.assert_close(torch.compile(module, fullgraph=True)(x), module(x))
