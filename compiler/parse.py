@@ -191,8 +191,8 @@ def _unknown_key(doc: Document, key: str, hint: str, better: tuple[str, ...]) ->
 
 
 def _unknown_family(doc: Document, name: str) -> Problem:
-    what, hint = f"unknown family {name!r}", did_you_mean(name, families)
-    span, better = doc.locate(("family",)), tuple(nearest(name, families))
+    what, better = f"unknown family {name!r}", tuple(families.near(name))
+    hint, span = offer(better, families), doc.locate(("family",))
     return Problem(UNKNOWN_NAME, what, hint, ("family",), span, doc.source, nearest=better)
 
 

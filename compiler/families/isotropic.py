@@ -43,6 +43,7 @@ class Isotropic(Family):
     """
 
     notation = "isotropic"
+    also = ("ViT", "DeiT", "MLP-Mixer", "gMLP", "ResMLP")
     init: ClassVar[Init] = TruncNormal(0.02)
     levels: ClassVar[Literal["stages", "blocks"]] = "blocks"
 

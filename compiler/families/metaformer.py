@@ -49,6 +49,7 @@ class MetaFormer(Family):
     """Four stages of blocks ``x + mixer(norm(x))``, ``x + mlp(norm(x))``; every stage has its own mixer."""
 
     notation = "metaformer"
+    also = ("PoolFormer", "ConvFormer", "CAFormer", "HpxFormer")
     init: ClassVar[Init] = TruncNormal(0.02)
 
     size: Literal["s4", "s12", "s18", "s36", "m36", "b36"] | None = Field(

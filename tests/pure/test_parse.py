@@ -32,6 +32,8 @@ ONE = [  # text, code, line:column, part of what is said, part of the hint
     ("family: metaformer\nsize: s18\nmixers: SepConv\n", "MX103", "1:1", "name is missing", "lower case"),
     ("name: x\nmixers: SepConv\n", "MX103", "1:1", "family is missing", "metaformer"),
     ("name: x\nfamily: metformer\nsiez: 3\n", "MX104", "2:9", "unknown family 'metformer'", "did you mean metaformer?"),
+    ("name: x\nfamily: DeiT\n", "MX104", "2:9", "unknown family 'DeiT'", "did you mean isotropic?"),
+    ("name: x\nfamily: caformer\n", "MX104", "2:9", "unknown family 'caformer'", "did you mean metaformer"),
     ("name: x\nfamily: 3\n", "MX109", "2:9", "family must be text, not 3", ""),
     ("name: X Y\nfamily: metaformer\nsize: s18\nmixers: SepConv\n", "MX102", "1:7", "name 'X Y'", "lower case"),
     ("name: 3\nfamily: metaformer\nsize: s18\nmixers: SepConv\n", "MX109", "1:7", "name must be text, not 3", ""),
