@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -39,15 +40,20 @@ def files(paths: Iterable[str] | None) -> Iterator[Path | None]:
 
 def _inside(folder: Path) -> list[Path]:
     """The specs, recipes and sweeps of a folder: no entries of weight files, nothing hidden."""
-    every = sorted(file for ending in ENDINGS for file in folder.rglob(f"*{ending}"))
-    found = [file for file in every if not (_skipped(file.relative_to(folder)) or file.is_dir())]
+    found = sorted(_below(folder))
     if not found:
         raise typer.BadParameter(f"the folder {folder} holds no *.yaml or *.yml")
     return found
 
 
-def _skipped(file: Path) -> bool:
-    return any(part == "entries" or part.startswith(".") for part in file.parts)
+def _below(folder: Path) -> Iterator[Path]:
+    for top, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not _skipped(name)]
+        yield from (Path(top, name) for name in names if name.endswith(ENDINGS) and not _skipped(name))
+
+
+def _skipped(name: str) -> bool:
+    return name == "entries" or name.startswith(".")
 
 
 def stdin() -> bytes:

@@ -56,6 +56,10 @@ def test_every_finding_of_a_bad_spec(folder: Path) -> None:
 
 
 def test_folders_are_searched(folder: Path) -> None:
+    for hidden in (".git", "sub/.cache", "entries"):
+        (folder / hidden).mkdir()
+        (folder / hidden / "worse.yaml").write_text(BAD, encoding="utf-8")
+    (folder / "sub" / "loop").symlink_to("..")
     assert places(run(".").stdout) == places(run("sub").stdout) == places(run().stdout) == BOTH
 
 
