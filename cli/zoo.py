@@ -63,7 +63,7 @@ def list_(
         _number(max_macs, "--max-macs"),
         min_top1,
         shipped,
-        on,
+        _measured(on),
     )
     found = rows(wanted, sort)
     if json:
@@ -141,6 +141,14 @@ def _known(registry: Registry[Any], name: str | None, option: str) -> str | None
     if name is None or name.lower() in registry:
         return name
     raise typer.BadParameter(f"{name!r} is none: {did_you_mean(name, list(registry))}", param_hint=option)
+
+
+def _measured(on: str | None) -> str | None:
+    """The name of images that some weights have an accuracy on."""
+    known = sorted({metric.data.partition(",")[0] for entry in entries.every() for metric in entry.metrics})
+    if on is None or on.lower() in map(str.lower, known):
+        return on
+    raise typer.BadParameter(f"{on!r} is none: {did_you_mean(on, known)}", param_hint="--on")
 
 
 def _number(text: str | None, option: str) -> int | None:

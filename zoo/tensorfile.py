@@ -55,7 +55,8 @@ def contents(path: Path) -> Contents:
             return Contents(file.metadata() or {}, descriptions(kinds))
     except SafetensorError as error:
         reason = str(error).removeprefix("Error while deserializing header: ")
-        raise refused(path, NOT_WEIGHTS, f"no safetensors file, or a damaged one: {reason}") from None
+        what = _wrong_length(path) or (f"no safetensors file, or a damaged one: {reason}", "")
+        raise refused(path, NOT_WEIGHTS, *what) from None
 
 
 def read(path: Path) -> dict[str, Tensor]:
@@ -125,11 +126,29 @@ def _wrong(start: bytes, size: int) -> tuple[str, str] | None:
         return "a pickle and no safetensors file: it is not opened", "`mixspec port` reads one without running code"
     if size >= 8 and LARGEST_HEADER < length <= size:
         return f"the header has {length:,} bytes, and more than {LARGEST_HEADER:,} are not read", ""
+    if start == b"version ":
+        return "a pointer of Git LFS, which stands for a file that was not fetched", "git lfs pull"
     if size < 8 or length > LARGEST_HEADER:
         return "no safetensors file: it does not begin with the length of a header", ""
     if 8 + length > size:
         return f"truncated: {size:,} bytes, and the header alone has {length:,}", "download or copy it again"
     return None
+
+
+def _wrong_length(path: Path) -> tuple[str, str] | None:
+    """Whether a file ends before or behind its last tensor, and what to do; None where its header does not say."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = file.read(length)
+    try:
+        tensors = [value for key, value in json.loads(header).items() if key != "__metadata__"]
+        wanted = 8 + length + max(int(tensor["data_offsets"][1]) for tensor in tensors)
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        return None
+    size = path.stat().st_size
+    if size < wanted:
+        return f"truncated: {size:,} of {wanted:,} bytes", "download or copy it again"
+    return (f"{size - wanted:,} bytes more than its header tells of", "") if size > wanted else None
 
 
 def _digest(path: Path) -> str:

@@ -43,6 +43,7 @@ def test_show_names_every_source() -> None:
         (["show", "caformer_s19"], 1, "did you mean caformer_s18"),
         (["show", "hpxformer_s12"], 1, "MX806 no published weights of hpxformer_s12"),
         (["list", "--mixer", "sepcov"], 2, "sepconv"),
+        (["list", "--on", "ImageNet"], 2, "ImageNet-1k"),
         (["list", "--max-macs", "many"], 2, "4.5G"),
         (["list", "--sort", "size"], 2, "params"),
         ([], 2, ""),
