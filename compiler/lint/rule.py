@@ -6,7 +6,8 @@ and the sections What, Why and Example (with ``Bad::`` and ``Good::``). It may d
 - ``severity``: ``"error"`` if left out;
 - ``safe = True``: its repairs keep the meaning;
 - ``check(file)``: yields a Problem for every finding. Rules for what the compiler itself finds have none;
-- ``repair(problem, file)``: a Fix, or None. Without it, what stands in ``problem.nearest`` is offered.
+- ``repair(problem, file)``: a Fix, or None. Without it, what stands in ``problem.nearest`` is offered;
+- ``repairs = True``: without a ``repair`` of its own, its problems say what is nearest.
 """
 
 from __future__ import annotations
@@ -30,11 +31,6 @@ if TYPE_CHECKING:
 Check: TypeAlias = "Callable[[File], Iterable[Problem]]"
 Repair: TypeAlias = "Callable[[Problem, File], Fix | None]"
 Clarify: TypeAlias = "Callable[[Problem, Fix | None], Problem]"
-
-NEAREST = frozenset(
-    (101, 102, 104, 105, 106, 107, 108, 109, 110, 203, 207, 402, 406, 502, 506, 508, 701)  # as in MX101
-)
-"""Rules without a repair of their own that say what could stand instead."""
 
 FAMILIES = {
     "MX0": "document",
@@ -126,7 +122,7 @@ def _load(stem: str) -> Rule:
         getattr(module, "check", None),
         getattr(module, "repair", nearest),
         getattr(module, "clarify", lambda problem, fix: problem),
-        hasattr(module, "repair") or int(code[2:]) in NEAREST,
+        hasattr(module, "repair") or getattr(module, "repairs", False),
         getattr(module, "safe", False),
     )
 

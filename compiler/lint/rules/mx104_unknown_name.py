@@ -21,3 +21,5 @@ Example
         size: s12
         mixers: SepConv
 """
+
+repairs = True

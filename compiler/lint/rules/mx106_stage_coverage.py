@@ -21,3 +21,5 @@ Example
         size: s12
         mixers: SepConv in stages 1-2, attention in stages 3-4
 """
+
+repairs = True

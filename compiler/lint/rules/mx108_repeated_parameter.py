@@ -21,3 +21,5 @@ Example
         size: s12
         mixers: SepConv k=3
 """
+
+repairs = True

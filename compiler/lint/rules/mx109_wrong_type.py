@@ -23,3 +23,5 @@ Example
         mixers: SepConv
         image: 224
 """
+
+repairs = True

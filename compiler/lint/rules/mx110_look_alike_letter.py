@@ -31,6 +31,8 @@ from ...edits import span_of
 from ...errors import Problem
 from ..file import File
 
+repairs = True
+
 PROSE = ("description", "published")
 _LIKE = dict(zip("АВЕКМНОРСТХаеорсухіјѕΑΒΕΖΗΙΚΜΝΟΡΤΥΧορν", "ABEKMHOPCTXaeopcyxijsABEZHIKMNOPTYXopv", strict=True))
 _LIKE |= {chr(code + 0xFEE0): chr(code) for code in range(0x21, 0x7F)}

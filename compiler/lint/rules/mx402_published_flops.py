@@ -37,6 +37,8 @@ from ...errors import Problem
 from ..file import File
 from ..published import flops, rows
 
+repairs = True
+
 
 def check(file: File) -> Iterator[Problem]:
     """Every printed figure against the exact count under its counter, disputed rows left out."""

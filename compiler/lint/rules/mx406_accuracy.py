@@ -38,6 +38,8 @@ from ...spec import Published
 from ..file import File
 from ..published import rows
 
+repairs = True
+
 
 def check(file: File) -> Iterator[Problem]:
     """Every accuracy out of its range."""

@@ -34,6 +34,7 @@ from ...errors import Problem
 from ..file import File
 
 severity = "warning"
+repairs = True
 
 
 def check(file: File) -> Iterator[Problem]:

@@ -35,6 +35,7 @@ from ...suggest import did_you_mean, nearest
 from ..file import File
 
 severity = "warning"
+repairs = True
 
 
 @cache

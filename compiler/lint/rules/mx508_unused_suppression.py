@@ -24,3 +24,4 @@ Example
 
 severity = "warning"
 safe = True
+repairs = True

@@ -19,6 +19,8 @@ from ...edits import span_of
 from ...errors import Problem
 from ..file import File
 
+repairs = True
+
 _HIDDEN = re.compile("[\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\U000e0000-\U000e007f]")
 MOST = 20
 
