@@ -19,6 +19,7 @@ from .errors import Path, Span
 from .notation.grammar import Scalar
 from .notation.printing import show_plan
 from .parse import Spec, typed
+from .per_block import PerBlock
 from .per_stage import PerStage
 from .recipe import is_recipe
 from .registry import Registry
@@ -69,11 +70,21 @@ def notation(document: Document, family: type[BaseModel], stages: int) -> Iterat
         yield ("family",), document.locate(("family",)), str(data["family"]).lower()
     for name, field in family.model_fields.items():
         key = field.alias if field.alias and field.alias in data else name
-        kinds = [one for one in field.metadata if isinstance(one, PerStage | Registry)]
+        kinds = [one for one in field.metadata if isinstance(one, PerStage | PerBlock | Registry)]
         if key in data and kinds:
-            text = plan(kinds[0], data[key], stages) if isinstance(kinds[0], PerStage) else single(kinds[0], data[key])
-            if text is not None and text != data[key] and (span := _place(document, (key,))):
-                yield (key,), span, text
+            for path, said, text in _texts(kinds[0], (key,), data[key], stages):
+                if text is not None and text != said and (span := _place(document, path)):
+                    yield path, span, text
+
+
+def _texts(
+    kind: PerStage[Any] | PerBlock[Any] | Registry[Any], path: Path, value: Any, stages: int
+) -> Iterator[tuple[Path, object, str | None]]:
+    """Every place in a field that names operators: its path, what stands there, and the notation for it."""
+    if isinstance(kind, PerBlock):
+        yield from (((*path, block), item, single(kind.registry, item)) for block, item in value.items())
+    else:
+        yield path, value, plan(kind, value, stages) if isinstance(kind, PerStage) else single(kind, value)
 
 
 def plan(kind: PerStage[Any], value: object, stages: int) -> str | None:

@@ -62,6 +62,16 @@ description: |
     assert format_text(text) == usual
 
 
+def test_operators_of_single_blocks() -> None:
+    text = (
+        SMALL.format("SepConv")
+        + "blocks:\n  stages.0.blocks.0: dw  k=3  # why\n  stages.1.blocks.1: {type: DW, k: 5}\n"
+    )
+    usual = text.replace("dw  k=3", "DW k=3").replace("{type: DW, k: 5}", "DW k=5")
+    assert format_text(text) == usual and format_text(usual) == usual
+    assert resolve(parse(text)).digest == resolve(parse(usual)).digest
+
+
 def test_a_block_is_left_as_it_is() -> None:
     text = SMALL.replace(": {}", ":{}").format("\n  - sepconv  # first\n  - SepConv\n  - SepConv\n  - SepConv")
     assert format_text(text) == text
