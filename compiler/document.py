@@ -7,9 +7,11 @@ order mark left out. An alias has the span of its own token; what lies inside an
 from __future__ import annotations
 
 import pathlib
+import re
 from dataclasses import dataclass
 from itertools import islice
 
+from .edits import split_lines
 from .errors import Path, Problem, Span, SpecError
 from .suggest import nearest, offer
 from .yaml.events import Builder
@@ -21,6 +23,7 @@ ENDINGS = (".yaml", ".yml")
 """How files of specs, recipes and sweeps end."""
 WEIGHTS = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".onnx")
 """How files of weights end."""
+_BRACKET = re.compile(r"(?:[&!]\S*\s+)*[\[{]")
 MAX_LISTED = 20
 """Bad characters reported one by one; a binary file would hold thousands."""
 
@@ -52,6 +55,15 @@ class Document:
         if skip is None or offset < 0 or offset + length > span.end_column - span.column - 2 * skip:
             return span
         return span.within(skip + offset, length)
+
+    def plain(self, path: Path, text: str) -> str:
+        """A text as it can stand at ``path``: in quotes where it is bare inside brackets, which commas would end."""
+        if self.inline.get(path) or not any(mark in text for mark in ",[]{}"):
+            return text
+        lines = split_lines(self.text)
+        around = (self.spans[path[:depth]] for depth in range(len(path)) if path[:depth] in self.spans)
+        inside = any(_BRACKET.match(lines[span.line - 1], span.column - 1) for span in around)
+        return f'"{text}"' if inside else text
 
 
 def load(text: str | bytes, source: str = "<string>") -> Document:

@@ -74,7 +74,7 @@ def notation(document: Document, family: type[BaseModel], stages: int) -> Iterat
         if key in data and kinds:
             for path, said, text in _texts(kinds[0], (key,), data[key], stages):
                 if text is not None and text != said and (span := _place(document, path)):
-                    yield path, span, text
+                    yield path, span, document.plain(path, text)
 
 
 def _texts(

@@ -37,11 +37,11 @@ def locate(
     return doc.locate_key(here) if key else doc.locate(here)
 
 
-def text_at(doc: Document, path: Path) -> tuple[str, Span] | None:
-    """The text that a path leads to or into, and its place without quotes; None where there is none."""
+def text_at(doc: Document, path: Path) -> tuple[Path, str, Span] | None:
+    """The text that a path leads to or into: its own path, itself, its place without quotes; None where none is."""
     here, _, _ = _descend(doc, path, {})
     value = _value(doc, here)
-    return (value, doc.token(here, 0, len(value))) if isinstance(value, str) else None
+    return (here, value, doc.token(here, 0, len(value))) if isinstance(value, str) else None
 
 
 def _value(doc: Document, path: Path) -> Any:

@@ -37,10 +37,11 @@ _HABITS = [
 def rephrased(problem: Problem, file: File) -> Fix | None:
     """The whole text in the words of the grammar, where common habits are all that is wrong with it."""
     said = text_at(file.document, problem.where) if file.document else None
-    if said is None or said[1].line != said[1].end_line:
+    if file.document is None or said is None:
         return None
-    better = rephrase(said[0])
-    return Fix(f"write {better}", (Edit(said[1], better),)) if better else None
+    path, text, span = said
+    better = rephrase(text) if span.line == span.end_line else ""
+    return Fix(f"write {better}", (Edit(span, file.document.plain(path, better)),)) if better else None
 
 
 def rephrase(text: str) -> str:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mixspec.compiler.document import load
 from mixspec.compiler.errors import SpecError
 from mixspec.compiler.fmt import format_text
+from mixspec.compiler.lint.config import Config
+from mixspec.compiler.lint.fixing import fix
+from mixspec.compiler.mixers import registry as mixers
 from mixspec.compiler.parse import parse
+from mixspec.compiler.per_stage import PerStage
 from mixspec.compiler.resolve import resolve
 
 SMALL = "name: small\nfamily: metaformer\nsize: s12\nmixers: {}\n"
@@ -60,6 +66,34 @@ description: |
 """.replace("...", "   ")
     usual = text.replace("sepconv", "SepConv").replace("{type: layernorm, bias: false}", "LayerNorm bias=false")
     assert format_text(text) == usual
+
+
+@pytest.mark.parametrize("path", SPECS[::5], ids=lambda path: path.stem)
+def test_specs_in_json(path: Path) -> None:
+    """One pair of brackets around everything: notation with commas needs quotes there."""
+    values = load(path.read_text(encoding="utf-8")).data
+    registry = PerStage(mixers)
+    if isinstance(values, dict) and "mixers" in values:
+        values["mixers"] = registry.spread(values["mixers"], len(parse(path.read_bytes()).family.depths))
+    text = json.dumps(values, ensure_ascii=False)
+    usual = format_text(text)
+    assert format_text(usual) == usual and resolve(parse(usual)).digest == resolve(parse(path.read_bytes())).digest
+    fixed = fix(text, str(path), Config())
+    assert fixed.text == usual and not [one for one in fixed.findings if one.severity == "error"]
+
+
+@pytest.mark.parametrize(
+    "said, usual",
+    [
+        ("[SepConv, SepConv, attention, attention]", '"SepConv in stages 1-2, attention in stages 3-4"'),
+        ("'sepconv in stages 1-2, attention'", "'SepConv in stages 1-2, attention in stages 3-4'"),
+        ("{type: sepconv, k: [3, 3, 5, 5]}", '"SepConv k=(3,3,5,5)"'),
+        ("sepconv k=3", "SepConv k=3"),
+    ],
+)
+def test_notation_inside_brackets(said: str, usual: str) -> None:
+    text = f"&a {{name: small, family: metaformer, size: s12, mixers: {said}, description: d}}\n"
+    assert format_text(text) == text.replace(said, usual)
 
 
 def test_operators_of_single_blocks() -> None:

@@ -275,6 +275,12 @@ def test_notation_of_other_places_is_said_in_ours(said: str, meant: str | None) 
         assert resolve(parse(fixed.text)).digest == resolve(parse(text.replace(said, meant))).digest
 
 
+def test_notation_inside_brackets_is_said_in_ours() -> None:
+    text = "{name: small, family: metaformer, size: s12, mixers: Hpx in stages 1-2 and attention in stages 3-4}\n"
+    fixed = fix(text, "small.yaml", Config(), unsafe=True)
+    assert fixed.text == text.replace("Hpx", '"Hpx').replace(" and", ",").replace("3-4", '3-4"')
+
+
 def test_notation_inside_a_list_is_said_in_ours() -> None:
     text = SMALL.replace("SepConv", "[SepConv, SepConv, SepConv, 'DW(k=5)']")
     fixed = fix(text, "small.yaml", Config(), unsafe=True)
