@@ -10,6 +10,7 @@ there, or all of them but not on the disk, or a folder still has its temporary n
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import random
@@ -22,6 +23,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from forked import ended, forked, together
 from small import few_digits, network
@@ -88,43 +90,35 @@ def prepared() -> Callable[[Path, int], None]:
     return work
 
 
+def fatal(call: int, function: Callable[..., Any], last: Callable[..., object] | None = None) -> Callable[..., Any]:
+    """``function``, whose so-manieth call is this process's end, after ``last``."""
+    calls = itertools.count(1)
+
+    def called(*given: Any) -> Any:
+        if next(calls) == call:
+            if last:
+                last(*given)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return function(*given)
+
+    return called
+
+
+def half(path: Path, blob: bytes) -> None:
+    path.write_bytes(blob[: len(blob) // 2])
+
+
 def armed(kill: Kill) -> None:
     """Make this process end itself at the kill's place."""
     from mixspec.zoo.training import checkpoint
 
-    left = [kill.call]
-
-    def due() -> bool:
-        left[0] -= 1
-        return left[0] == 0
-
-    def die() -> None:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    fsync, rename, put = os.fsync, Path.rename, checkpoint._put
-
-    def half(path: Path, blob: bytes) -> None:
-        if due():
-            path.write_bytes(blob[: len(blob) // 2])
-            die()
-        put(path, blob)
-
-    def unsynced(handle: int) -> None:
-        if due():
-            die()
-        fsync(handle)
-
-    def unnamed(path: Path, target: Path) -> Path:
-        if due():
-            die()
-        return rename(path, target)
-
-    if kill.place == "half of a file":
-        checkpoint._put = half
-    elif kill.place == "before fsync":
-        os.fsync = unsynced  # type: ignore[assignment]
-    elif kill.place == "before a rename":
-        Path.rename = unnamed  # type: ignore[method-assign]
+    match kill.place:
+        case "half of a file":
+            checkpoint._put = fatal(kill.call, checkpoint._put, half)
+        case "before fsync":
+            os.fsync = fatal(kill.call, os.fsync)
+        case "before a rename":
+            Path.rename = fatal(kill.call, Path.rename)  # type: ignore[method-assign]
 
 
 PLACES = {"half of a file": 30, "before fsync": 60, "before a rename": 6}
