@@ -5,6 +5,7 @@ Only the characters concerned are changed; the text is never printed anew from i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
@@ -25,6 +26,7 @@ from .recipe import is_recipe
 from .registry import Registry
 from .sweep import is_sweep
 
+_ANCHOR = re.compile(r"&([^\s,{}\[\]]+)")
 TRAILING, WINDOWS, NO_END, BLANK_END = (
     "spaces at the end of the line",
     "Windows line ends",
@@ -124,7 +126,7 @@ def _told(registry: Registry[Any], item: object) -> tuple[str, Mapping[str, Scal
 
 
 def _place(document: Document, path: Path) -> Span | None:
-    """Where the notation for a value goes; None where a comment would be lost."""
+    """Where the notation for a value goes; None where a comment would be lost, or an anchor that is used elsewhere."""
     value: Any = document.data
     for step in path:
         value = value[step]
@@ -132,8 +134,14 @@ def _place(document: Document, path: Path) -> Span | None:
         span = document.token(path, 0, len(value))
         return span if span.line == span.end_line else None
     span = document.locate(path)
-    lines = split_lines(document.text)[span.line - 1 : span.end_line]
-    return span if len(lines) == 1 and "#" not in bare(lines[0])[: span.end_column] else None
+    lines = split_lines(document.text)
+    line = bare(lines[span.line - 1])
+    if span.line != span.end_line or "#" in line[: span.end_column]:
+        return None
+    start, end = span.column - 1, span.end_column - 1
+    rest = [line[:start], line[end:], *lines[: span.line - 1], *lines[span.line :]]
+    used = any(f"*{name}" in other for name in _ANCHOR.findall(line[start:end]) for other in rest)
+    return None if used else span
 
 
 def layout(document: Document) -> list[tuple[str, tuple[Edit, ...]]]:

@@ -96,6 +96,13 @@ def test_notation_inside_brackets(said: str, usual: str) -> None:
     assert format_text(text) == text.replace(said, usual)
 
 
+@pytest.mark.parametrize("extra", ["*m", "{type: dw, k: 3}"])
+def test_an_anchor_that_is_used_elsewhere_stays(extra: str) -> None:
+    text = "name: x\nfamily: swin\nsize: t\nmixers: {1-2: &m DW, 3-4: *m}\nextra: " + extra + "\n"
+    whole = text.replace("{1-2: &m DW, 3-4: *m}", "DW").replace(extra, "DW k=3")
+    assert format_text(text) == (text if extra == "*m" else whole)
+
+
 def test_operators_of_single_blocks() -> None:
     text = (
         SMALL.format("SepConv")
