@@ -78,10 +78,14 @@ class Window(Mixer):
 
     def forward(self, m: Bound, x: Tensor) -> Tensor:
         from ..layout import tuned
-        from ..ops import tiles
+        from ..ops import attend, tiles
 
         c = x.shape[1]
         tiling = Tiling.of(x.shape[2], x.shape[3], self.window, self.shift)
+        if attend.fits(x, tiling):
+            table = m.table if self.table else None
+            y = attend.attend(m.qkv(tiles.padded(x, tiling)), tiling, self.head_channels, table)
+            return tiles.unpadded(m.proj(y), tiling)
         if tuned(x):
             return self._one_by_one(m, x, tiling)
         q, k, v = tiles.split(m.qkv(tiles.lay(x, tiling)), tiling, 3, c // self.head_channels).unbind(0)

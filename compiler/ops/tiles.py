@@ -16,19 +16,29 @@ MASKED = -1000.0
 Swin's -100 it makes subnormal numbers, with which CPUs compute several times slower."""
 
 
-def lay(x: Tensor, tiling: Tiling) -> Tensor:
-    """Pad (B, C, H, W) with zeros to whole windows, then roll it up and to the left by the shift."""
+def padded(x: Tensor, tiling: Tiling) -> Tensor:
+    """(B, C, H, W) with zeros below and on the right, to whole windows."""
     rows, columns = tiling.rows, tiling.columns
     if rows.padded > rows.size or columns.padded > columns.size:
-        x = pad(x, (0, columns.padded - columns.size, 0, rows.padded - rows.size))
+        return pad(x, (0, columns.padded - columns.size, 0, rows.padded - rows.size))
+    return x
+
+
+def unpadded(x: Tensor, tiling: Tiling) -> Tensor:
+    """The inverse of :func:`padded`."""
+    return x[:, :, : tiling.rows.size, : tiling.columns.size]
+
+
+def lay(x: Tensor, tiling: Tiling) -> Tensor:
+    """Pad (B, C, H, W) with zeros to whole windows, then roll it up and to the left by the shift."""
+    rows, columns, x = tiling.rows, tiling.columns, padded(x, tiling)
     return x.roll((-rows.shift, -columns.shift), (2, 3)) if tiling.shifted else x
 
 
 def lift(x: Tensor, tiling: Tiling) -> Tensor:
     """The inverse of :func:`lay`: roll back and cut the padding off."""
     rows, columns = tiling.rows, tiling.columns
-    x = x.roll((rows.shift, columns.shift), (2, 3)) if tiling.shifted else x
-    return x[:, :, : rows.size, : columns.size]
+    return unpadded(x.roll((rows.shift, columns.shift), (2, 3)) if tiling.shifted else x, tiling)
 
 
 def split(x: Tensor, tiling: Tiling, groups: int, heads: int) -> Tensor:
@@ -53,9 +63,7 @@ def cut(x: Tensor, tiling: Tiling) -> Tensor:
     One copy, channels last; :func:`sew` is the inverse. What they are to :func:`lay` and :func:`split`, for operators
     that take windows one by one.
     """
-    rows, columns = tiling.rows, tiling.columns
-    if rows.padded > rows.size or columns.padded > columns.size:
-        x = pad(x, (0, columns.padded - columns.size, 0, rows.padded - rows.size))
+    rows, columns, x = tiling.rows, tiling.columns, padded(x, tiling)
     order, back = _orders(tiling, x.device)
     windows = _Reordered.apply(x.permute(0, 2, 3, 1).flatten(1, 2), order, back)
     return windows.reshape(-1, rows.side, columns.side, x.shape[1]).permute(0, 3, 1, 2)
@@ -67,7 +75,12 @@ def sew(windows: Tensor, tiling: Tiling) -> Tensor:
     order, back = _orders(tiling, windows.device)
     tokens = windows.permute(0, 2, 3, 1).reshape(-1, rows.padded * columns.padded, windows.shape[1])
     x = _Reordered.apply(tokens, back, order).unflatten(1, (rows.padded, columns.padded)).permute(0, 3, 1, 2)
-    return x[:, :, : rows.size, : columns.size]
+    return unpadded(x, tiling)
+
+
+def order(tiling: Tiling, device: torch.device) -> Tensor:
+    """Which position of the padded map each position of the shifted windows is: (windows * positions,)."""
+    return _orders(tiling, device)[0]
 
 
 @lru_cache(maxsize=64)
