@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 import typer
 
 from ..compiler.catalogue import load
+from ..compiler.checkpointing import Every
 from ..compiler.cost import cost, recounted
-from ..compiler.family import Every
 from ..compiler.grid import Cost, Grid
 from ..compiler.resolve import Network, placed, resolve
 from ..compiler.show import outline, portions

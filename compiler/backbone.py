@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .bound import Bound, adopt
-from .family import Every, Family, recomputes
+from .checkpointing import Every, recomputes
 from .grid import Grid
 from .layer import Modules, walk
 from .layout import entering
@@ -18,6 +18,7 @@ from .modules import FirstPosition, GlobalPool, Pointwise
 from .parts import Weight
 
 if TYPE_CHECKING:
+    from .family import Family
     from .resolve import Network
 
 

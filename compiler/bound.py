@@ -9,8 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from .grid import Grid
-from .layer import Layer
 from .recompute import recomputed
+
+if TYPE_CHECKING:
+    from .layer import Layer
 
 
 class Bound(nn.Module):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from .family import Every, recomputes
+from .checkpointing import Every, recomputes
 from .grid import Cost, Grid
 from .layer import Layer, place
 from .parts import Leaf

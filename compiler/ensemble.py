@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from .backbone import Lowered
-from .family import Every, Family
+from .checkpointing import Every
 from .grid import Grid
 from .layer import Modules
 from .levels import side_by_side
+
+if TYPE_CHECKING:
+    from .family import Family
 
 
 class Ensemble(Lowered):

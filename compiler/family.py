@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
@@ -19,12 +18,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from .bound import Bound
-
-Every = Literal["block", "mixer"]
-"""What backward may compute again in place of keeping its inside."""
-
-BLOCK = re.compile(r"(?:members\.\d+\.)?stages\.\d+\.blocks\.\d+")
-"""Paths of blocks."""
 
 TRAINING_ONLY = frozenset({"drop_path", "head_dropout"})
 """Fields that change how a network trains and neither its weights nor its outputs; the digest leaves them out."""
@@ -144,13 +137,6 @@ class Family(Operator):
         unsaid = set() if self._own_mixers else {"blocks"}
         fields = self.model_dump(exclude=set(TRAINING_ONLY) | {"size"} | unsaid)
         return {"family": self.notation, **fields}
-
-
-def recomputes(layer: Layer, path: str, every: Every) -> bool:
-    """Whether the layer at that path is computed again as a whole: a block, or the mixers of blocks."""
-    if every == "block":
-        return BLOCK.fullmatch(path) is not None
-    return isinstance(layer, Mixer) and BLOCK.match(path) is not None
 
 
 class _Trunk:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .family import Family
 from .grid import Grid
 from .layer import place
+
+if TYPE_CHECKING:
+    from .family import Family
 
 
 def feature_info(layer: Family, at: Grid) -> list[dict[str, Any]]:

@@ -12,9 +12,9 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from mixspec.compiler.bound import Bound
 from mixspec.compiler.catalogue import load
+from mixspec.compiler.checkpointing import Every
 from mixspec.compiler.cost import count, recomputing
 from mixspec.compiler.families import registry as families
-from mixspec.compiler.family import Every
 from mixspec.compiler.lower import lower
 from mixspec.compiler.parse import parse
 from mixspec.compiler.resolve import Network, resolve

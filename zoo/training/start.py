@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from ...compiler.backbone import Backbone, Lowered
+from ...compiler.checkpointing import Every
 from ...compiler.errors import SpecError
-from ...compiler.family import Every
 from ...compiler.recipe import Recipe
 from ...compiler.resolve import Network
 from ..load import fresh, seeded
