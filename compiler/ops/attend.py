@@ -15,7 +15,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad
 from torch.utils.flop_counter import register_flop_formula
 
 from ..layout import differentiated, tuned
@@ -34,7 +33,6 @@ def fits(x: Tensor, tiling: Tiling) -> bool:
         and x.dtype in (torch.float32, torch.float64)
         and not torch.is_autocast_enabled("cpu")
         and not torch._C._functorch.is_functorch_wrapped_tensor(x)
-        and forward_ad._current_level < 0
         and native.available(x.device)
     )
 
