@@ -27,6 +27,8 @@ template <class T> struct Lanes {
     typedef T vec __attribute__((vector_size(BYTES), aligned(sizeof(T)), may_alias));
 };
 template <class T> using vec = typename Lanes<T>::vec;
+template <class T> vec<T> &lanes(T *from, int vector) { return *(vec<T> *)(from + vector * V<T>); }
+template <class T> const vec<T> &lanes(const T *from, int vector) { return *(const vec<T> *)(from + vector * V<T>); }
 template <int N> using count = std::integral_constant<int, N>;
 const int TILE = 4;  // vectors
 
@@ -161,6 +163,9 @@ template <class T, class F> void each_tile(long begin, long end, F f) {
     for (; l < end; l += V<T>) f(count<1>{}, l);
 }
 
+// A loop over what lies in registers: unrolled, or it would lie in memory.
+#define EACH(I, N) _Pragma("GCC unroll 16") for (int I = 0; I < N; I++)
+
 // y[c][l] = sum over taps u of map[u][l] * x[c][l], where map[u] and x[c] begin at offsets of their own.
 template <class T, int C, int W>
 void aggregate(long taps, const T *x, long x_plane, const long *x_at, const T *map, const long *map_at, T *y,
@@ -168,12 +173,12 @@ void aggregate(long taps, const T *x, long x_plane, const long *x_at, const T *m
     vec<T> sum[C][W] = {};
     for (long u = 0; u < taps; u++) {
         const T *weight = map + map_at[u], *from = x + x_at[u];
-        for (int w = 0; w < W; w++)
-            for (int c = 0; c < C; c++)
-                sum[c][w] += *(vec<T> *)(weight + w * V<T>) * *(vec<T> *)(from + c * x_plane + w * V<T>);
+        EACH(w, W)
+            EACH(c, C)
+                sum[c][w] += lanes(weight, w) * lanes(from + c * x_plane, w);
     }
-    for (int c = 0; c < C; c++)
-        for (int w = 0; w < W; w++) *(vec<T> *)(y + c * y_plane + w * V<T>) = sum[c][w];
+    EACH(c, C)
+        EACH(w, W) lanes(y + c * y_plane, w) = sum[c][w];
 }
 
 // map[u][l] += sum over channels of y[c][l] * x[c][l], where x[c] begins at an offset of tap u.
@@ -181,14 +186,14 @@ template <class T, int C, int W>
 void correlate(long taps, const T *x, long x_plane, const long *x_at, T *map, long map_plane, const T *y,
                long y_plane) {
     vec<T> weight[C][W];
-    for (int c = 0; c < C; c++)
-        for (int w = 0; w < W; w++) weight[c][w] = *(vec<T> *)(y + c * y_plane + w * V<T>);
+    EACH(c, C)
+        EACH(w, W) weight[c][w] = lanes(y + c * y_plane, w);
     for (long u = 0; u < taps; u++) {
         const T *from = x + x_at[u];
-        for (int w = 0; w < W; w++) {
-            vec<T> *into = (vec<T> *)(map + u * map_plane + w * V<T>), sum = *into;
-            for (int c = 0; c < C; c++) sum += weight[c][w] * *(vec<T> *)(from + c * x_plane + w * V<T>);
-            *into = sum;
+        EACH(w, W) {
+            vec<T> sum = lanes(map + u * map_plane, w);
+            EACH(c, C) sum += weight[c][w] * lanes(from + c * x_plane, w);
+            lanes(map + u * map_plane, w) = sum;
         }
     }
 }
@@ -197,16 +202,16 @@ void correlate(long taps, const T *x, long x_plane, const long *x_at, T *map, lo
 template <class T, int R, int W>
 void product(long inner, const T *a, long a_row, long a_step, const T *b, long b_row, T *out, long out_row) {
     vec<T> sum[R][W];
-    for (int r = 0; r < R; r++)
-        for (int w = 0; w < W; w++) sum[r][w] = *(vec<T> *)(out + r * out_row + w * V<T>);
+    EACH(r, R)
+        EACH(w, W) sum[r][w] = lanes(out + r * out_row, w);
     for (long k = 0; k < inner; k++) {
         vec<T> right[W];
-        for (int w = 0; w < W; w++) right[w] = *(vec<T> *)(b + k * b_row + w * V<T>);
-        for (int r = 0; r < R; r++)
-            for (int w = 0; w < W; w++) sum[r][w] += a[r * a_row + k * a_step] * right[w];
+        EACH(w, W) right[w] = lanes(b + k * b_row, w);
+        EACH(r, R)
+            EACH(w, W) sum[r][w] += a[r * a_row + k * a_step] * right[w];
     }
-    for (int r = 0; r < R; r++)
-        for (int w = 0; w < W; w++) *(vec<T> *)(out + r * out_row + w * V<T>) = sum[r][w];
+    EACH(r, R)
+        EACH(w, W) lanes(out + r * out_row, w) = sum[r][w];
 }
 
 // The same for any number of rows: as many at once as the registers hold, then fewer.
@@ -278,7 +283,7 @@ template <class T> struct Maps {
     template <int W> void mix(long head, long l, T *map, long plane) {
         for (long u = 0; u < plan.taps; u++) {
             const T start = call.position ? call.position[head * plan.taps + u] : T(0);
-            for (int w = 0; w < W; w++) *(vec<T> *)(map + u * plane + w * V<T>) = vec<T>{} + start;
+            EACH(w, W) lanes(map + u * plane, w) = vec<T>{} + start;
         }
         products<T, W>(plan.taps, call.base, call.bank + head * plan.taps * call.base, call.base, 1, given[0] + l,
                        plan.out.plane, map, plane);
@@ -330,7 +335,7 @@ template <class T> struct Factors {
             products<T, step()>(plan.taps, W * V<T>, map, plane, 1, &columns[l * wide + b], wide, &bank[b], wide);
         });
         for (long u = 0; u < plan.taps; u++)
-            for (int w = 0; w < W; w++) *(vec<T> *)&position[u * V<T>] += *(vec<T> *)(map + u * plane + w * V<T>);
+            EACH(w, W) lanes(&position[u * V<T>], 0) += lanes(map + u * plane, w);
     }
     // Add to the call's, and begin anew: after a head, and after the last head with the same coefficients.
     void finish_head(long head) {
@@ -352,7 +357,7 @@ template <class T> struct Factors {
 template <class T, int W>
 void map_gradient(const Plan<T> &plan, Planes<T> &x, Planes<T> &y, long channels, long l, T *map, long plane) {
     for (long u = 0; u < plan.taps; u++)
-        for (int w = 0; w < W; w++) *(vec<T> *)(map + u * plane + w * V<T>) = vec<T>{};
+        EACH(w, W) lanes(map + u * plane, w) = vec<T>{};
     each_group(channels, [&](auto group, long c) {
         correlate<T, group(), W>(plan.taps, x[c] + l, plan.in.plane, plan.at.data(), map, plane, y[c] + l,
                                  plan.out.plane);
