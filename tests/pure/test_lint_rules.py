@@ -196,6 +196,24 @@ def test_published_figures_name_the_counter_that_fits() -> None:
     assert finding.hint == "it is the figure of counter: fvcore" and finding.span[:2] == (9, 14)
 
 
+@pytest.mark.parametrize(
+    "said, meant",
+    [("27 million", "27M"), ("26.8M params", "26.8M"), ("26.8 MParams", "26.8M"), ("many", None), ("26x8", None)],
+)
+def test_figures_with_words_behind_them(said: str, meant: str | None) -> None:
+    [finding] = only(ROW + f"    params: {said}\n", "MX404")
+    assert (finding.fix.what if finding.fix else None) == (meant and f"write {meant}")
+
+
+def test_a_list_of_clauses_is_one_text() -> None:
+    text = SMALL.replace("SepConv", "[SepConv in stages 1-2, attention in stages 3-4]")
+    [finding] = only(text, "MX107")
+    assert finding.hint == "write SepConv in stages 1-2, attention in stages 3-4"
+    fixed = fix(text, "small.yaml", Config(), unsafe=True)
+    assert (fixed.text, fixed.findings) == (text.replace("[", "").replace("]", ""), [])
+    assert not only(text.replace(" in stages 1-2", "").replace(" in stages 3-4", ""), "MX107")[0].fix
+
+
 def test_a_disputed_figure_is_left_alone() -> None:
     assert codes(ROW + "    params: 28M\n    disputed: the text says 27M\n") == set()
     assert codes(ROW + "    params: 27M\n    disputed: the text says 28M\n") == {"MX403"}
