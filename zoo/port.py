@@ -9,6 +9,7 @@ from __future__ import annotations
 import pickle
 import re
 import struct
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,8 @@ def write(state: State, path: Path) -> None:
 
 
 def _unpickled(file: Path) -> Any:
-    with file.open("rb") as stream:  # torch names no file in its errors
+    with file.open("rb") as stream, warnings.catch_warnings():  # torch names no file in its errors
+        warnings.simplefilter("ignore")  # torch's, about other ways to pickle
         try:
             return torch.load(stream, map_location="cpu", weights_only=True)
         except pickle.UnpicklingError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import random
 from pathlib import Path
 
@@ -109,7 +110,10 @@ def test_code_in_a_checkpoint_does_not_run(spec: Path, theirs: State, tmp_path: 
     assert not (tmp_path / "boom").exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"no checkpoint", b"PK\x03\x04" + bytes(100), b"\x80\x02}q\x00."])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"no checkpoint", b"PK\x03\x04" + bytes(100), b"\x80\x02}q\x00.", pickle.dumps({"a": 1}, protocol=4)],
+)
 def test_what_is_no_checkpoint_gives_one_line(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.pth").write_bytes(content)
     with pytest.raises(PortError, match=r"a\.pth: MX807 ") as caught:
