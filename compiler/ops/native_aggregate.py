@@ -63,16 +63,20 @@ class _Job:
 
     @property
     def heads(self) -> int:
-        """Of all images."""
-        return len(self.y) * self.y.shape[1] // self.window.channels
+        """Of an image."""
+        return self.y.shape[1] // self.window.channels
+
+    @property
+    def total(self) -> int:
+        """Heads of all images."""
+        return len(self.y) * self.heads
 
     def run(self, name: str, first: int, last: int, gradients: Source | None = None, image: int = 0) -> None:
         """Call a function of the library on some of the heads; gradients of maps or coefficients begin at an image."""
         given, made = self.source, gradients or Source(self.x.new_empty(0))
-        heads = self.heads // len(self.y)
         call = _Call(
             *(self.window.kernel, self.window.stride, self.window.height, self.window.width, self.window.channels),
-            *(heads, given.base, given.values.shape[1] // given.base if given.base else heads),
+            *(self.heads, given.base, given.values.shape[1] // given.base if given.base else self.heads),
             *(_View.of(self.x), _View.of(given.values), _View.of(self.y), _View.of(self.dx)),
             _View.of(made.values if gradients else None, image),
             *(_pointer(t) for t in (given.bank, given.position, made.bank, made.position)),
@@ -90,21 +94,21 @@ def map_gradient(x: Tensor, grad: Tensor, dmaps: Tensor, window: Window) -> None
     made = Source(_image(dmaps, window))
     job = _Job(x.to(grad.dtype), made, _image(grad, window), window)
     # images that share a map add to the same gradient, and must take turns
-    native.spread(lambda i, j: job.run("aggregate_backward", i, j, made), job.heads, alone=len(dmaps) < len(grad))
+    native.spread(lambda i, j: job.run("aggregate_backward", i, j, made), job.total, alone=len(dmaps) < len(grad))
 
 
 def input_gradient(maps: Tensor, grad: Tensor, dx: Tensor, window: Window) -> None:
     """What `shifts.input_gradient` computes, in this form."""
     made = _new_gradient(dx, grad.dtype, window)
     job = _Job(made, Source(_image(maps, window)), _image(grad, window), window, made)
-    native.spread(lambda i, j: job.run("aggregate_backward", i, j), job.heads)
+    native.spread(lambda i, j: job.run("aggregate_backward", i, j), job.total)
     dx.copy_(made)
 
 
 def mixed_forward(x: Tensor, source: Source, y: Tensor, window: Window) -> None:
     """Aggregate x (N, C, H, W) into y (N, C, Ho, Wo), which has the dtype computed in."""
     job = _Job(x.to(y.dtype), source, y, window)
-    native.spread(lambda i, j: job.run("aggregate", i, j), job.heads)
+    native.spread(lambda i, j: job.run("aggregate", i, j), job.total)
 
 
 def mixed_backward(
@@ -116,13 +120,12 @@ def mixed_backward(
 
     def part(first: int, last: int) -> tuple[slice, Source]:
         # shares meet within an image, and all have to do with the bank: each adds to gradients of its own
-        per_image = job.heads // len(x)
-        images = slice(0, 1) if one_for_all else slice(first // per_image, -(-last // per_image))
+        images = slice(0, 1) if one_for_all else slice(first // job.heads, -(-last // job.heads))
         made = source.zeros(images)
         job.run("aggregate_backward", first, last, made, images.start)
         return images, made
 
-    shares = native.spread(part, job.heads)
+    shares = native.spread(part, job.total)
     if len(shares) == 1:
         return dx, shares[0][1]
     total = source.zeros(slice(None))
