@@ -1,8 +1,10 @@
 """Settings that hold for every test."""
 
 import os
+import sys
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 # Read at import by the libraries they name, so set before any test module is collected.
@@ -15,3 +17,23 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 settings.register_profile("mixspec", deadline=None, derandomize=True, database=None)
 settings.load_profile("mixspec")
+
+SEED = 1_000_003
+"""Of what a test draws without a word about it; none that a test says."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    _sow()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call() -> None:
+    _sow()
+
+
+def _sow() -> None:
+    """A test draws the same numbers alone, after others, and in any process."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.default_generator.manual_seed(SEED)

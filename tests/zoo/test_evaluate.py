@@ -168,7 +168,7 @@ def test_bad_images_count_against_the_limit_and_are_left_out(tmp_path: Path) -> 
     found = resumed([Member(Says(), INPUTS)], part, NAMES)
     assert found.images == 8 and found.bad == (Bad(4, "b/1.png", "empty file"),)
     assert {name: score.images for name, score in found.per_class.items()} == {"a": 3, "b": 2, "c": 3}
-    with pytest.raises(SpecError, match=r"1 bad images, more than max_bad_images allows \(0\): b/1.png \(empty file\)"):
+    with pytest.raises(SpecError, match=r"1 bad image, more than max_bad_images allows \(0\): b/1.png \(empty file\)"):
         resumed([Member(Says(), INPUTS)], part, NAMES, most_bad=0)
 
 
