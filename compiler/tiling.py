@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from .grid import Grid
 
@@ -67,6 +68,11 @@ class Tiling:
     def pairs(self) -> int:
         """Pairs of positions that meet in a window, over all windows; padding included."""
         return self.count * self.positions**2
+
+    @property
+    def space(self) -> Literal["blocks", "dense"]:
+        """Which positions an output sees, in the words of traits: those of its window, or all of the map."""
+        return "dense" if self.count == 1 else "blocks"
 
     @property
     def shifted(self) -> bool:

@@ -13,10 +13,11 @@ from ..errors import Problem
 from ..grid import Grid
 from ..init import Table, TruncNormal
 from ..layer import Parts
-from ..mixer import Mixer, Traits, divides
+from ..mixer import Traits
 from ..operator import OddInt
 from ..parts import Act, BatchNorm, Conv, Linear, Weight
 from ..tiling import Tiling
+from ._windows import Windowed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,7 +34,7 @@ def _centre(heads: int, channels: int, height: int, width: int) -> Tensor:
     return kernels
 
 
-class ConvWindow(Mixer):
+class ConvWindow(Windowed):
     """Three ways in which a weight learns where its position stands.
 
     ``pre`` (equations 24 and 25): queries and keys are read from the map after a depth-wise convolution, BatchNorm and
@@ -50,21 +51,14 @@ class ConvWindow(Mixer):
     head_channels: PositiveInt = Field(32, alias="Ch", description="channels of a head")
     shift: NonNegativeInt = Field(0, alias="s", description="how far the windows are shifted, positions")
 
-    def tiling(self, at: Grid) -> Tiling:
-        return Tiling.of(at.h, at.w, self.window, self.shift)
-
     def traits(self, at: Grid) -> Traits:
         tiling = self.tiling(at)
-        space: Literal["blocks", "dense"] = "dense" if tiling.count == 1 else "blocks"
         reach = tiling.reach()
         seen = reach + self.kernel // 2 if reach is not None and self.order == "pre" else reach
-        return Traits(space, "separate", reach, False, self.head_channels, "position", seen)
+        return Traits(tiling.space, "separate", reach, False, self.head_channels, "position", seen)
 
     def check(self, at: Grid) -> Iterator[Problem]:
-        yield from divides(self, "head_channels", at.c)
-        if self.shift >= self.window:
-            hint = f"less than w={self.window}; Swin takes half of it"
-            yield Problem("MX203", f"s={self.shift} shifts by a window or more", hint, ("shift",))
+        yield from super().check(at)
         tiling = self.tiling(at)
         side = min(tiling.rows.side, tiling.columns.side)
         if self.order == "post" and self.kernel // 2 > side:

@@ -5,7 +5,7 @@ Tables 4 and 10 and appendix E.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
@@ -13,9 +13,10 @@ from ..errors import Problem
 from ..grid import Grid
 from ..init import TruncNormal
 from ..layer import Parts
-from ..mixer import Mixer, Traits, divides
+from ..mixer import Traits
 from ..parts import Linear, Weight
 from ..tiling import Tiling
+from ._windows import Windowed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from ..bound import Bound
 
 
-class StaticWindow(Mixer):
+class StaticWindow(Windowed):
     """Every window has a learnt matrix per head, the same for all images; value and output maps stay.
 
     Left open by the paper, and chosen here: weights start as linear maps do, windows are shifted as Swin's are, and
@@ -44,21 +45,14 @@ class StaticWindow(Mixer):
         own = None if self.shared else self.windows or self.tiling(at).count
         return self.model_copy(update={"windows": own})
 
-    def tiling(self, at: Grid) -> Tiling:
-        return Tiling.of(at.h, at.w, self.window, self.shift)
-
     def traits(self, at: Grid) -> Traits:
         tiling = self.tiling(at)
-        space: Literal["blocks", "dense"] = "dense" if tiling.count == 1 else "blocks"
         reach = tiling.reach(wraps=True)
-        return Traits(space, "separate", reach, False, self.head_channels, any_size=self.shared)
+        return Traits(tiling.space, "separate", reach, False, self.head_channels, any_size=self.shared)
 
     def check(self, at: Grid) -> Iterator[Problem]:
-        yield from divides(self, "head_channels", at.c)
+        yield from super().check(at)
         tiling = self.tiling(at)
-        if self.shift >= self.window:
-            hint = f"less than w={self.window}; Swin takes half of it"
-            yield Problem("MX203", f"s={self.shift} shifts by a window or more", hint, ("shift",))
         if self.windows not in (None, tiling.count) and not self.shared:
             hint = "shared=true runs at any size of whole windows"
             yield Problem(

@@ -4,18 +4,18 @@ Transformer", arXiv:2106.04263, section 2.3, reads it as a locally connected lay
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from ..errors import Problem
 from ..grid import Grid
 from ..init import TruncNormal
 from ..layer import Parts
-from ..mixer import Mixer, Traits, divides
+from ..mixer import Traits
 from ..parts import Linear, Weight
 from ..tiling import Tiling
+from ._windows import Windowed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..bound import Bound
 
 
-class Window(Mixer):
+class Window(Windowed):
     """softmax(q k / sqrt(head width) + bias) v among the positions of a window.
 
     The map is padded with zeros to whole windows. Shifted windows wrap around the map; positions that are no neighbours
@@ -39,20 +39,10 @@ class Window(Mixer):
     proj_bias: bool = Field(True, description="bias of the output map")
     table: bool = Field(True, description="learn a bias for every offset between two positions")
 
-    def tiling(self, at: Grid) -> Tiling:
-        return Tiling.of(at.h, at.w, self.window, self.shift)
-
     def traits(self, at: Grid) -> Traits:
         tiling = self.tiling(at)
-        space: Literal["blocks", "dense"] = "dense" if tiling.count == 1 else "blocks"
         reach = tiling.reach()
-        return Traits(space, "separate", reach, False, self.head_channels, "position", reach)
-
-    def check(self, at: Grid) -> Iterator[Problem]:
-        yield from divides(self, "head_channels", at.c)
-        if self.shift >= self.window:
-            hint = f"less than w={self.window}; Swin takes half of it"
-            yield Problem("MX203", f"s={self.shift} shifts by a window or more", hint, ("shift",))
+        return Traits(tiling.space, "separate", reach, False, self.head_channels, "position", reach)
 
     def parts(self, at: Grid) -> Parts:
         padded, heads = self.tiling(at).padded(at.c), at.c // self.head_channels
