@@ -7,7 +7,7 @@ fields make good suggestions. A path in ``loc`` is a path of the tree: ``("mixer
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from .errors import Path
-from .suggest import did_you_mean, nearest
+from .suggest import did_you_mean, nearest, offer
 
 UNKNOWN_KEY, WRONG_VALUE, MISSING_KEY, UNKNOWN_NAME, NOTATION = "MX101", "MX102", "MX103", "MX104", "MX105"
 COVERAGE, VALUES, WRONG_TYPE = "MX106", "MX107", "MX109"
@@ -31,6 +31,28 @@ NAME = r"^[a-z0-9][a-z0-9_-]*$"
 """Names of models, recipes and sweeps, which are names of files too."""
 
 NOT_A_NAME = "is not made of small letters, digits, _ and -"
+
+ELSEWHERE = {
+    "acc": ("top1",),
+    "accuracy": ("top1",),
+    "architecture": ("family",),
+    "channels": ("dims", "width"),
+    "depth": ("size",),
+    "dropout": ("head_dropout",),
+    "embed_dim": ("dims", "width"),
+    "embed_dims": ("dims",),
+    "gflops": ("flops",),
+    "img_size": ("image",),
+    "input_size": ("image",),
+    "layers": ("depths",),
+    "macs": ("flops",),
+    "operator": ("mixers",),
+    "paper": ("published", "source"),
+    "resolution": ("image",),
+    "results": ("published",),
+    "title": ("name",),
+}
+"""Keys of other libraries and papers, and ours for the same."""
 
 _TYPES = {
     "int_type": "a whole number",
@@ -158,6 +180,12 @@ def under(key: str | int, item: object, error: PydanticCustomError | ValidationE
     ]
 
 
+def meant(key: str, known: Collection[str]) -> tuple[str, ...]:
+    """The known keys that an unknown one may stand for, best first."""
+    elsewhere = [word for word in ELSEWHERE.get(key.lower(), ()) if word in known][:1]
+    return tuple(dict.fromkeys([*elsewhere, *nearest(key, sorted(known))]))
+
+
 def known_keys(cls: type[BaseModel]) -> list[str]:
     """The names by which a spec can set the fields of ``cls``, the paper's letters first."""
     return [field.alias or name for name, field in cls.model_fields.items()]
@@ -179,9 +207,10 @@ def _complaint(detail: ErrorDetails, cls: type[BaseModel]) -> PydanticCustomErro
         what = f"{name} is given twice, as {cls.model_fields[name].alias} too"
         return wrong(UNKNOWN_KEY, what, "keep one of them", key=True)
     if kind == "extra_forbidden":
-        keys = known_keys(cls)
-        hint = did_you_mean(name, keys)
-        return wrong(UNKNOWN_KEY, f"unknown key {name!r}", hint, key=True, nearest=nearest(name, all_keys(cls)))
+        letters = {full: field.alias or full for full, field in cls.model_fields.items()}
+        near = list(dict.fromkeys(letters.get(key, key) for key in meant(name, all_keys(cls))))
+        hint = offer(near, known_keys(cls))
+        return wrong(UNKNOWN_KEY, f"unknown key {name!r}", hint, key=True, nearest=near)
     given = short(detail["input"])
     if kind == "missing" and isinstance(detail["loc"][-1], int):
         return wrong(WRONG_VALUE, f"{detail['loc'][0]} cannot be {given}", _describe(cls, str(detail["loc"][0])))

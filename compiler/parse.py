@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from . import document
-from .complaints import MISSING_KEY, MOST, UNKNOWN_KEY, UNKNOWN_NAME, WRONG_VALUE, known_keys, reword, together
+from .complaints import MISSING_KEY, MOST, UNKNOWN_KEY, UNKNOWN_NAME, WRONG_VALUE, known_keys, meant, reword, together
 from .document import Document
 from .errors import Path, Problem, Span, SpecError
 from .families import registry as families
@@ -19,24 +19,6 @@ from .family import Family
 from .positions import locate
 from .spec import About
 from .suggest import did_you_mean, nearest, offer
-
-ELSEWHERE = {
-    "architecture": ("family",),
-    "channels": ("dims", "width"),
-    "depth": ("size",),
-    "dropout": ("head_dropout",),
-    "embed_dim": ("dims", "width"),
-    "embed_dims": ("dims",),
-    "img_size": ("image",),
-    "input_size": ("image",),
-    "layers": ("depths",),
-    "operator": ("mixers",),
-    "paper": ("published",),
-    "resolution": ("image",),
-    "results": ("published",),
-    "title": ("name",),
-}
-"""Keys of other libraries, and ours for the same."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +114,7 @@ def _problem(
     hint, better = said["hint"], tuple(said.get("nearest", ()))
     if said["code"] == UNKNOWN_KEY and len(path) == 1:
         known = {*known_keys(About), *(known_keys(cls) if cls else ())} - {*data}
-        better = _meant(str(path[0]), known)
+        better = meant(str(path[0]), known)
         hint = offer(better, known)
     if said["code"] == MISSING_KEY:
         return Problem(said["code"], said["what"], hint, path, _opening(doc, path[:-1]), doc.source)
@@ -145,12 +127,6 @@ def _problem(
         extent=(said["offset"], said["length"]) if "offset" in said else None,
     )
     return Problem(said["code"], said["what"], hint, path, span, doc.source, nearest=better)
-
-
-def _meant(key: str, known: Collection[str]) -> tuple[str, ...]:
-    """The known keys that an unknown one may stand for, best first."""
-    elsewhere = [word for word in ELSEWHERE.get(key.lower(), ()) if word in known][:1]
-    return tuple(dict.fromkeys([*elsewhere, *nearest(key, sorted(known))]))
 
 
 def stage_count(data: Mapping[str, Any], cls: type[Family] | None) -> int:

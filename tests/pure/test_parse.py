@@ -26,6 +26,9 @@ def shown(text: str) -> list[str]:
     return [str(problem).removeprefix("f.yaml:").replace(": ", " ", 1) for problem in complaints(text)]
 
 
+PAPER = "mixers: SepConv\npublished:\n  - source: x\n"
+
+
 ONE = [  # text, code, line:column, part of what is said, part of the hint
     ("hello\n", "MX102", "1:1", "a spec is a mapping", "name:"),
     ("- a\n", "MX102", "1:1", "a spec is a mapping", "name:"),
@@ -54,6 +57,9 @@ ONE = [  # text, code, line:column, part of what is said, part of the hint
     (HEAD + "mixers: SepConv kk=7\n", "MX101", "4:17", "unknown key 'kk'", "did you mean k?"),
     (HEAD + "mixers: SepConv k=x\n", "MX109", "4:19", "k must be a whole number, not 'x'", "depth-wise kernel"),
     (HEAD + "mixers: SepConv k=7.5\n", "MX109", "4:19", "k must be a whole number, not 7.5", "depth-wise kernel"),
+    (HEAD + "mixers: SepConv kernel_size=7\n", "MX101", "4:17", "unknown key 'kernel_size'", "did you mean k?"),
+    (HEAD + PAPER + "    acc: 83.6\n", "MX101", "7:5", "unknown key 'acc'", "did you mean top1?"),
+    (HEAD + PAPER + "    GFLOPs: 4.6\n", "MX101", "7:5", "unknown key 'GFLOPs'", "did you mean flops?"),
     (HEAD + "mixers: SepConv k=-7\n", "MX102", "4:19", "k: must be greater than 0, not -7", "depth-wise kernel"),
     (HEAD + "mixers: SepConv k=7 kernel=7\n", "MX101", "4:21", "kernel is given twice, as k too", "keep one"),
     (HEAD + "mixers: SepConv k=3 k=5\n", "MX108", "4:21", "k is given twice", "once"),
