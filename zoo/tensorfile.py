@@ -21,11 +21,13 @@ from safetensors.torch import save as serialise
 from torch import Tensor
 
 from ..compiler.errors import Problem, SpecError
-from .disagreement import Tensors, descriptions, listed
+from .disagreement import Tensors, descriptions
 
 NOT_WEIGHTS, WRONG_DIGEST, NOT_FINITE = "MX801", "MX803", "MX808"
 LARGEST_HEADER = 25_000_000
 """Bytes; huggingface_hub reads no longer ones either."""
+NAMED = 3
+"""Tensors that a line names."""
 TENSORS_DIGEST = "tensors_sha256"
 """Key of the header under which the digest of everything behind it stands."""
 
@@ -76,9 +78,12 @@ def read(path: Path) -> dict[str, Tensor]:
 
 
 def infinite(state: Mapping[str, Tensor]) -> str:
-    """Which tensors hold values that are not finite, in words; empty where none does."""
-    bad = [f"  {name} {_share(tensor)}" for name, tensor in state.items() if not _finite(tensor)]
-    return "\n".join([f"{len(bad)} of {len(state)} tensors hold NaN or infinity", *listed(bad)]) if bad else ""
+    """Which tensors hold values that are not finite, in one line; empty where none does."""
+    bad = [f"{name} ({_share(tensor)})" for name, tensor in state.items() if not _finite(tensor)]
+    if not bad:
+        return ""
+    more = f" and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
+    return f"{len(bad)} of {len(state)} tensors hold NaN or infinity: {', '.join(bad[:NAMED])}{more}"
 
 
 def write(path: Path, state: dict[str, Tensor], facts: Mapping[str, str]) -> None:
@@ -166,4 +171,4 @@ def _finite(tensor: Tensor) -> bool:
 
 
 def _share(tensor: Tensor) -> str:
-    return f"{int((~torch.isfinite(tensor)).sum())} of {tensor.numel()}"
+    return f"{int((~torch.isfinite(tensor)).sum())} of {tensor.numel()} values"
