@@ -27,7 +27,7 @@ from torch.fx.proxy import TraceError
 
 from .bound import Bound
 from .modules import DropPath, Passed, Pointwise, StarReLU
-from .ops.activated import ActivatedConv, ActivatedPointwise, Squared
+from .ops.activated import NOTHING, ActivatedConv, ActivatedPointwise, Squared
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -61,6 +61,7 @@ def freeze(model: Model) -> Model:
         copy = _settled(copy.eval().requires_grad_(False))
         _fold_norms(copy)
         _join_activations(copy)
+        _join_nothing(copy)
         _lay_kernels(copy)
     frozen = _empty(type(copy))
     frozen.__dict__.update(copy.__dict__)
@@ -137,6 +138,15 @@ def _join_activations(root: nn.Module) -> None:
         conv.then = "relu" if isinstance(act, StarReLU) else type(act).__name__.lower()
         rest = Squared(act.scale.detach(), act.bias.detach()) if isinstance(act, StarReLU) else nn.Identity()
         owner.set_submodule(name, rest)
+
+
+def _join_nothing(root: nn.Module) -> None:
+    """The convolutions and linear maps that are left, in the form of those with an activation."""
+    for part in root.modules():
+        if type(part) is nn.Conv2d and part.padding_mode == "zeros" and not isinstance(part.padding, str):
+            part.__class__, part.then = ActivatedConv, NOTHING  # type: ignore[assignment]
+        elif type(part) is Pointwise:
+            part.__class__, part.then = ActivatedPointwise, NOTHING  # type: ignore[assignment]
 
 
 def _lay_kernels(root: nn.Module) -> None:

@@ -12,12 +12,20 @@ from torch.nn import functional as F
 
 from ..layout import differentiated, tuned
 
-POST: dict[str, tuple[str, str]] = {"relu": ("relu", ""), "gelu": ("gelu", "none"), "silu": ("swish", "")}
+NOTHING = "nothing"
+POST: dict[str, tuple[str, str]] = {
+    "relu": ("relu", ""),
+    "gelu": ("gelu", "none"),
+    "silu": ("swish", ""),
+    NOTHING: ("none", ""),
+}
 """oneDNN's name of an activation, and its algorithm."""
 
 
 class ActivatedConv(nn.Conv2d):
-    """A convolution with zero padding, and an activation."""
+    """A convolution with zero padding, and an activation or nothing: then it is oneDNN's for small kernels too, which
+    torch leaves to a slower one where there is one thread.
+    """
 
     then: str
 
@@ -28,18 +36,16 @@ class ActivatedConv(nn.Conv2d):
 
 
 class ActivatedPointwise(nn.Linear):
-    """A linear map over the channels of maps (B, C, H, W) or vectors (B, C), and an activation."""
+    """A linear map over the channels of maps (B, C, H, W) or vectors (B, C), and an activation or nothing."""
 
     then: str
-    stride, padding, dilation, groups = (1, 1), (0, 0), (1, 1), 1
 
     def forward(self, input: Tensor) -> Tensor:
         if input.dim() != 4:
             return apply(self.then, F.linear(input, self.weight, self.bias))
-        weight = self.weight[:, :, None, None]
-        if fits(input, weight):
-            return fused(input, weight, self, self.then)
-        return apply(self.then, F.conv2d(input, weight, self.bias))
+        if fits(input, self.weight) and input.is_contiguous(memory_format=torch.channels_last):
+            return mapped(input, self.weight, self.bias, self.then)
+        return apply(self.then, F.conv2d(input, self.weight[:, :, None, None], self.bias))
 
 
 class Squared(nn.Module):
@@ -81,7 +87,15 @@ def fused(x: Tensor, weight: Tensor, conv: Any, then: str) -> Tensor:
     return y
 
 
+def mapped(x: Tensor, weight: Tensor, bias: Tensor | None, then: str) -> Tensor:
+    """The linear map of (B, C, H, W), channels last, and the activation."""
+    name, algorithm = POST[then]
+    tokens = x.permute(0, 2, 3, 1)
+    y: Tensor = torch.ops.mkldnn._linear_pointwise(tokens, weight, bias, name, [], algorithm or None)
+    return y.permute(0, 3, 1, 2)
+
+
 def apply(then: str, x: Tensor) -> Tensor:
     """The activation by its name."""
-    y: Tensor = getattr(F, then)(x)
+    y: Tensor = x if then == NOTHING else getattr(F, then)(x)
     return y

@@ -17,7 +17,7 @@ from mixspec.compiler.grid import Grid
 from mixspec.compiler.lower import lower, lower_layer
 from mixspec.compiler.mixers.window import Window
 from mixspec.compiler.modules import Pointwise, StarReLU
-from mixspec.compiler.ops.activated import ActivatedConv, ActivatedPointwise, Squared
+from mixspec.compiler.ops.activated import NOTHING, ActivatedConv, ActivatedPointwise, Squared
 from mixspec.compiler.ops.star_relu import star_relu
 from mixspec.compiler.parse import parse
 from mixspec.compiler.resolve import resolve
@@ -160,7 +160,25 @@ def test_activations_stay_where_joining_would_be_wrong() -> None:
     x = torch.randn(2, 4, 6, 6)
     for model in (ring, rough):
         frozen = freeze(model)
-        assert type(frozen[0]) is nn.Conv2d and close(frozen(x), model(x))
+        assert getattr(frozen[0], "then", NOTHING) == NOTHING and type(frozen[1]) is type(model[1])
+        assert close(frozen(x), model(x))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_convolutions_without_activations_are_the_same_for_any_number_of_threads(threads: int) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(4, 8, 1), Pointwise(8, 6), nn.Conv2d(6, 6, 3, 2, 1), Pointwise(6, 4)).eval()
+    frozen, before = freeze(model), torch.get_num_threads()
+    assert [part.then for part in frozen] == [NOTHING] * 4
+    try:
+        torch.set_num_threads(threads)
+        for x in (torch.randn(2, 4, 9, 7), torch.randn(2, 4, 9, 7).contiguous(memory_format=torch.channels_last)):
+            with torch.no_grad():
+                assert close(frozen(x), model(x))
+            with torch.autocast("cpu"):
+                assert close(frozen(x), model(x), 1e-2)
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_what_is_left_of_star_relu() -> None:
