@@ -19,7 +19,7 @@ from torch.utils.flop_counter import register_flop_formula
 
 from . import gpu, native_aggregate
 from .blocked import NATIVE, Block, blocks_of, form_of, forward_block, output_gradient
-from .numerics import compute_dtype, empty_like_layout, unused, without_autocast
+from .numerics import compute_dtype, empty_like_layout, layout_of, unused, without_autocast
 from .window import Shape, Window, aggregation_flop, check_window, window_of
 
 
@@ -191,7 +191,7 @@ def _as_given(total: Mixture, alpha: Tensor, bank: Tensor, position: Tensor | No
     given = bank.new_empty(bank.shape[0]) if position is None else position
     dposition = bank.new_zeros(bank.shape[0]) if total.position is None or position is None else total.position
     return (
-        empty_like_layout(alpha, tuple(alpha.shape)).copy_(total.alpha.view(alpha.shape)),
+        total.alpha.view(alpha.shape).to(alpha.dtype, memory_format=layout_of(alpha)),
         total.bank.to(bank.dtype).view(bank.shape),
         dposition.to(given.dtype).view(bank.shape[0]),
     )

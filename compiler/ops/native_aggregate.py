@@ -48,7 +48,8 @@ class Source:
     def zeros(self, images: slice) -> Source:
         """Accumulators for the gradients, some images of the coefficients'."""
         bank, position = (None if t is None else torch.zeros_like(t) for t in (self.bank, self.position))
-        return Source(torch.zeros_like(self.values[images]), bank, position)
+        values = self.values[images]
+        return Source(empty_like_layout(values, tuple(values.shape)).zero_(), bank, position)
 
 
 @dataclass(frozen=True)

@@ -25,10 +25,14 @@ def without_autocast(x: Tensor) -> AbstractContextManager[object]:
 
 
 def empty_like_layout(x: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """An uninitialised tensor of `shape` with the dtype, device and memory format (channels last or not) of `x`."""
+    """An uninitialised tensor of `shape` with the dtype, device and memory format of `x`."""
+    return torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=layout_of(x))
+
+
+def layout_of(x: Tensor) -> torch.memory_format:
+    """Channels last or not."""
     last = x.ndim == 4 and x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
-    memory_format = torch.channels_last if last else torch.contiguous_format
-    return torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=memory_format)
+    return torch.channels_last if last else torch.contiguous_format
 
 
 def unused(x: Tensor) -> Tensor:
