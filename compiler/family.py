@@ -78,8 +78,9 @@ class Family(Operator):
         raise TypeError(f"{self.notation} has no head")
 
     def mixer_grids(self, at: Grid) -> tuple[Grid, ...]:
-        """Where the mixers of each stage stand, those that do not shrink the map. Families whose blocks do so themselves,
-        and not what stands in front of them, answer for themselves.
+        """Where the mixers of each stage stand, those that do not shrink the map.
+
+        A family where blocks change the map, not what stands in front of them, says this itself.
         """
         at, grids = self.stem().out(at), []
         for index in range(len(self.depths)):
