@@ -73,7 +73,7 @@ def test_a_program_of_torch_runs_without_this_package(tmp_path: Path) -> None:
 @pytest.mark.parametrize("to", ["onnx", "pt2"])
 def test_a_full_disk_is_an_error_that_names_the_file(to: Format, tmp_path: Path) -> None:
     """torch's own writer would end the process."""
-    network, file = model(SPECS["cvt"]), tmp_path / "small"
+    network, file = model(FRAME + "mixers: pooling\n"), tmp_path / "small"
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
     try:

@@ -75,6 +75,7 @@ class Handler(BaseHTTPRequestHandler):
     """HTTP/1.1 for one connection."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else the body waits 40 ms for the client to acknowledge the headers
     server_hub: Hub
 
     def handle_one(self) -> None:
