@@ -108,6 +108,9 @@ class Group(TyperGroup):
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
         try:
             return super().invoke(ctx)
+        except typer.BadParameter as error:
+            error.message = error.message.removeprefix("Value error, ")  # pydantic's words, through Typer
+            raise
         except SpecError as error:
             typer.echo(str(error), err=True)
         except OSError as error:

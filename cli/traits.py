@@ -36,7 +36,7 @@ def command(
     small map, reads all this off its connection matrix, and ends with exit code 1 where a mixer is not what it says.
     """
     if (model is None) != every_mixer:
-        raise typer.BadParameter("name a model, or ask for all mixers with --all")
+        raise typer.BadParameter("name a model, or ask for all mixers with --all: one of the two")
     if model is None:
         data, rows = {}, every()
     else:

@@ -66,6 +66,11 @@ def test_wrong_usage(arguments: list[str]) -> None:
     assert done.exit_code == 2 and "Usage" in done.stdout + done.stderr
 
 
+def test_a_wrong_choice_is_said_in_plain_words() -> None:
+    said = " ".join(runner.invoke(app, ["count", "resnet50", "--by", "foo"]).stderr.replace("│", " ").split())
+    assert "Invalid value for '--by': 'foo' is not one of 'model', 'stage', 'block', 'layer'." in said
+
+
 def test_a_misspelt_command_is_suggested() -> None:
     assert "Did you mean 'count'?" in runner.invoke(app, ["cuont"]).stderr
 
