@@ -227,6 +227,7 @@ def _complaint(detail: ErrorDetails, cls: type[BaseModel]) -> PydanticCustomErro
     if kind in ("literal_error", "enum"):
         expected = str(context.get("expected", ""))
         choices = [word.strip(" '") for part in expected.split(",") for word in part.split(" or ") if word.strip(" '")]
+        choices = [{"True": "true", "False": "false"}.get(choice, choice) for choice in choices]  # as YAML has them
         word = str(detail["input"])
         hint = did_you_mean(word, choices)
         return wrong(UNKNOWN_NAME, f"{name} cannot be {given}", hint, nearest=nearest(word, choices))

@@ -62,7 +62,10 @@ def test_lasting_keeps_the_share_of_warm_up() -> None:
         ("grad_accum_steps: 3", "r.yaml:5:19: MX102 grad_accum_steps must divide batch_size"),
         ("sched: multistep", "r.yaml:5:8: MX102 multistep needs decay_milestones"),
         ("scale: [1, 0.5]", "r.yaml:5:8: MX102 scale must rise (scale: [0.5, 1.0])"),
-        ("grad_checkpointing: stages", "r.yaml:5:21: MX104 grad_checkpointing cannot be 'stages' (one of: "),
+        (
+            "grad_checkpointing: stages",
+            "r.yaml:5:21: MX104 grad_checkpointing cannot be 'stages' (one of: block, false, mixer, true)",
+        ),
         ("scale: 0.5", "r.yaml:5:8: MX109 scale must be a list"),
         ("opt_betas: [0.9, 1.5]", "r.yaml:5:18: MX102 opt_betas: must be less than 1, not 1.5"),
         ("warmup_epochs: 10", "r.yaml:5:16: MX102 warmup_epochs must be fewer than epochs (epochs: 10)"),

@@ -1,4 +1,6 @@
 import io
+import re
+from dataclasses import replace
 
 import torch
 from rich.console import Console
@@ -32,7 +34,18 @@ def test_a_log_has_one_line_for_an_epoch() -> None:
 
 def test_a_terminal_sees_the_update() -> None:
     said = shown(True)
-    assert "epoch 3/12" in said and "loss 0.432  lr 2.0e-03" in said and " images/s" in said
+    assert "epoch 3/12" in said and "loss 0.432 lr 2.0e-03" in said and " images/s" in said
+
+
+def test_eighty_columns_hold_all_of_it() -> None:
+    text = io.StringIO()
+    with Bar(Console(file=text, force_terminal=True, width=80, highlight=False, color_system=None)) as bar:
+        bar.starts(310, 640)
+        bar.ends(replace(EPOCH, epoch=99), True, PACE)
+        bar.update(100, 64, 0.4321, 2e-3)
+        bar.progress.refresh()
+    (line,) = {part for part in re.split(r"[\r\n]|\x1b\[\d*[A-Z]", text.getvalue()) if "lr 2.0e-03" in part}
+    assert all(part in line for part in ("epoch 100/310 ", " -:--:-- ", " val 97.3 % ", "300 MiB")), line
 
 
 def test_an_interrupted_training_says_what_is_left() -> None:

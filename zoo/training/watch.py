@@ -8,6 +8,7 @@ from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Bar(Watch):
         columns = (
             TextColumn("{task.description}"),
             BarColumn(12),
-            TimeRemainingColumn(),
+            TimeRemainingColumn(table_column=Column(no_wrap=True, min_width=len("0:00:00"))),
             TextColumn("{task.fields[now]}"),
         )
         self.progress = Progress(*columns, console=self.console, transient=True)
@@ -85,12 +86,12 @@ class Bar(Watch):
         self.console.print(line, soft_wrap=True, markup=False)
 
     def update(self, epoch: int, images: int, loss: float, lr: float) -> None:
-        now = f"loss {loss:.3f}  lr {lr:.1e}  {self.progress.tasks[0].speed or 0:.0f} images/s{self.accuracy}"
+        now = f"loss {loss:.3f} lr {lr:.1e} {self.progress.tasks[0].speed or 0:.0f} images/s{self.accuracy}"
         self.progress.update(self.task, description=f"epoch {epoch}/{self.epochs}", advance=images, now=now)
 
     def ends(self, epoch: Epoch, best: bool, pace: Pace) -> None:
         width = len(str(self.epochs))
-        self.accuracy = f"  val {epoch.val_top1:.1f} %  {pace.memory_bytes / 2**20:.0f} MiB"
+        self.accuracy = f" val {epoch.val_top1:.1f} % {pace.memory_bytes / 2**20:.0f} MiB"
         self.console.print(
             f"epoch {epoch.epoch:{width}d}/{self.epochs}  loss {epoch.loss:.3f}  lr {epoch.lr:.1e}  "
             f"{pace.images_per_second:5.0f} images/s  val top-1 {epoch.val_top1:5.1f} %{'  best' if best else ''}",
