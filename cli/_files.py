@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -62,9 +63,17 @@ def stdin() -> bytes:
 
 
 def write(path: Path | None, text: str) -> None:
-    """Put a text back where it came from: into its file, or on standard output. Bytes that are no UTF-8 stay."""
+    """Put a text back where it came from: into its file, or on standard output. Bytes that are no UTF-8 stay.
+
+    A link stays one, and the file it names keeps its permissions.
+    """
     content = text.encode("utf-8", "surrogateescape")
     if path is None:
         sys.stdout.buffer.write(content)
-    else:
-        path.write_bytes(content)
+        return
+    from ..zoo.atomic import replacing
+
+    file = path.resolve()
+    with replacing(file) as temporary:
+        temporary.write_bytes(content)
+        shutil.copymode(file, temporary)

@@ -40,6 +40,17 @@ def test_writes_once(loose: Path) -> None:
     assert done.exit_code == 0 and done.stdout == ""
 
 
+def test_a_file_is_replaced_as_a_whole_behind_its_link_and_with_its_permissions(loose: Path) -> None:
+    loose.chmod(0o640)
+    before, link = loose.stat().st_ino, loose.with_name("link.yaml")
+    link.symlink_to(loose.name)
+    assert run(str(link)).exit_code == 0
+    assert link.is_symlink() and loose.read_text(encoding="utf-8") == TIDY
+    assert loose.stat().st_mode & 0o777 == 0o640
+    assert loose.stat().st_ino != before, "whoever reads the old file while it is written reads all of it"
+    assert sorted(path.name for path in loose.parent.iterdir()) == ["link.yaml", "small.yaml"]
+
+
 def test_standard_input() -> None:
     assert run("-", stdin=LOOSE).stdout == TIDY
 
