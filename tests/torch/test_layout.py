@@ -17,6 +17,7 @@ from mixspec.compiler.grid import Grid
 from mixspec.compiler.lower import lower, lower_layer
 from mixspec.compiler.mixers.window import Window
 from mixspec.compiler.modules import Pointwise, StarReLU
+from mixspec.compiler.ops import native
 from mixspec.compiler.ops.activated import NOTHING, ActivatedConv, ActivatedPointwise, Squared
 from mixspec.compiler.ops.star_relu import star_relu
 from mixspec.compiler.parse import parse
@@ -120,6 +121,26 @@ def test_star_relu_keeps_its_dtype_under_autocast() -> None:
     y.float().sum().backward()
     assert y.dtype == x.dtype and x.grad is not None and act.scale.grad is not None
     assert act.scale.grad.dtype == torch.float32
+
+
+@pytest.mark.skipif(native.library() is None, reason="there is no C++ compiler")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("shape", [(2, 3, 5, 7), (1, 64, 9, 9), (3, 70), (2, 4, 40, 40)])
+def test_star_relu_in_one_pass(dtype: torch.dtype, shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    scale, bias = torch.tensor([-0.7], requires_grad=True), torch.tensor([0.2], requires_grad=True)
+    x = torch.randn(shape, dtype=dtype)
+    maps = [x, x.contiguous(memory_format=torch.channels_last)] if x.dim() == 4 else [x]
+    for given in (each.requires_grad_() for each in [*maps, x.transpose(0, 1)]):
+        weight = torch.randn(given.shape, dtype=dtype)  # of another layout than the map, at times
+        told = []
+        for form in (native.library(), None):
+            monkeypatch.setattr(native, "library", lambda form=form: form)
+            y = star_relu(given, scale, bias)
+            told.append((y, *torch.autograd.grad(y, (given, scale, bias), weight)))
+        for one, other in zip(*told, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+        assert told[0][0].stride() == told[1][0].stride()
 
 
 def test_masked_pairs_of_shifted_windows_weigh_nothing() -> None:
