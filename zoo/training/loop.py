@@ -19,6 +19,7 @@ import torch
 from ...compiler.errors import Problem, SpecError
 from ...compiler.recipe import Recipe
 from ...compiler.resolve import Network
+from ..atomic import replacing
 from ..weights import save
 from . import manifest, state
 from .checkpoint import FOLDER, Checkpoint, Store
@@ -263,9 +264,12 @@ class Run:
         engine = self.engine
         metrics = {"data": engine.data.name, "seed": engine.settings.seed, **_finite(asdict(row))}
         with engine.whole() as model:
-            for name in ((LAST, BEST) if better else (LAST,)) if engine.first else ():
+            if engine.first:
                 told, facts = engine.recipe.told(), engine.data.facts()
-                save(model, self.output / name, metrics=metrics, recipe=told, data=facts)
+                save(model, self.output / LAST, metrics=metrics, recipe=told, data=facts)
+        if engine.first and better:
+            with replacing(self.output / BEST) as temporary:
+                shutil.copyfile(self.output / LAST, temporary)
 
     def checkpoint(self) -> None:
         """A checkpoint of here; a full disk is said, and the training goes on with the ones there are."""
