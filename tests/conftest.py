@@ -18,6 +18,13 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 settings.register_profile("mixspec", deadline=None, derandomize=True, database=None)
 settings.load_profile("mixspec")
 
+
+@pytest.fixture
+def compiled_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Inductor finds nothing made before: its key does not know when an operator of ours has changed."""
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "inductor"))
+
+
 SEED = 1_000_003
 """Of what a test draws without a word about it; none that a test says."""
 

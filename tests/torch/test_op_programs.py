@@ -33,6 +33,7 @@ def test_compile_traces_into_one_graph(used: tuple[nn.Module, Tensor]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("compiled_anew")
 def test_compile_with_inductor(used: tuple[nn.Module, Tensor]) -> None:
     module, x = used
     torch.testing.assert_close(torch.compile(module, fullgraph=True)(x), module(x))

@@ -182,6 +182,7 @@ def test_teacher_draws_the_student_to_its_answers(trained: Trained, tiny: Networ
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("compiled_anew")
 def test_compiled_networks_train(tiny: Network, data: Data) -> None:
     plain, compiled = (engine(tiny, data, batch_size=64, epochs=1, compile=wanted) for wanted in (False, True))
     ours, theirs = (rates_and_losses(made, 1)[1] for made in (plain, compiled))
