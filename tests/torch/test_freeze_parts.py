@@ -19,6 +19,7 @@ from mixspec.compiler.mixers.gabor import Gabor
 from mixspec.compiler.mixers.hpx import Hpx
 from mixspec.compiler.norms.ccbn import CenteredNorm
 from mixspec.compiler.ops import native_conv
+from mixspec.compiler.ops.activated import NOTHING, ActivatedConv
 from mixspec.compiler.ops.stored import SIZES, StoredFilters
 from mixspec.compiler.parts import Act, BatchNorm, Conv, Drop, Weight
 from mixspec.zoo.conform.mixers import AT, close, image
@@ -28,7 +29,7 @@ from .freezing import agrees, live, norms
 
 def test_kernels_of_few_parameters_become_weights() -> None:
     conv = freeze(lower_layer(Gabor(kernel=5).settle(1, AT), AT)).conv
-    assert type(conv) is nn.Conv2d and conv.weight.shape == (32, 32, 5, 5)
+    assert type(conv) is ActivatedConv and conv.then == NOTHING and conv.weight.shape == (32, 32, 5, 5)
     assert isinstance(freeze(lower_layer(DW(head_channels=4), AT)), nn.Conv2d)
 
 
@@ -161,4 +162,4 @@ def test_a_mixer_of_its_own_kind_may_take_part() -> None:
             return convolution(2 * m.log.exp(), groups=m.at.c)
 
     frozen = agrees(live(nn.Sequential(lower_layer(Doubled(), AT), nn.BatchNorm2d(32)), image(8)), image())
-    assert norms(frozen) == 0 and type(frozen[0]) is nn.Conv2d
+    assert norms(frozen) == 0 and type(frozen[0]) is ActivatedConv and frozen[0].then == NOTHING
