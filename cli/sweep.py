@@ -138,7 +138,11 @@ def _shared(plan_file: str, folder: Path, workers: int, cluster: str, settings: 
     folder.mkdir(parents=True, exist_ok=True)
     jobs = started(plan_file, folder, workers, cluster, settings)
     if cluster == "local":
-        typer.echo(f"{finished(jobs)} runs made by {workers} workers")
+        try:
+            typer.echo(f"{finished(jobs)} runs made by {workers} workers")
+        except KeyboardInterrupt:
+            typer.echo("stopped, the workers too; the same command continues", err=True)
+            raise
     else:
         typer.echo(f"jobs {', '.join(job.job_id for job in jobs)} started; their logs are in {folder}/jobs")
 

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -116,3 +121,23 @@ def test_a_worker_that_fails_says_why(file: Path, tmp_path: Path) -> None:
     said = run("run", file, "-o", tmp_path / "runs", "--workers", 2, code=1)
     assert "MX845 2 of 2 workers failed, the first with:" in said
     assert "there is no task 'texture'" in said
+
+
+@pytest.mark.slow
+def test_ctrl_c_stops_the_workers_too(file: Path, tmp_path: Path) -> None:
+    file.write_text(TEXT.replace("train=64", "train=20000"), encoding="utf-8")
+    command = [sys.executable, "-m", "mixspec", "sweep", "run", file, "-o", tmp_path / "runs", "--workers", "2"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        while len(list(tmp_path.glob("runs/*/*/seed-*/updates.csv"))) < 2:
+            assert process.poll() is None
+            time.sleep(0.2)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal sends it
+        _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (130, "stopped, the workers too; the same command continues\n")
+    for _ in range(300):
+        try:
+            os.killpg(process.pid, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.1)
+    raise AssertionError("a worker goes on")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from ...compiler.errors import SpecError
 from .runs import share
 
 NO_ENGINE, FAILED = "MX844", "MX845"
+STDERR = 2
 JOBS = "jobs"
 """Folder of the workers' logs, beside the runs."""
 LONGEST = {"local": 60 * 24 * 365, "slurm": 60 * 24}
@@ -33,17 +36,39 @@ def started(plan_file: str, folder: Path, workers: int, cluster: str, settings: 
     except (RuntimeError, NameError, ValueError) as error:
         raise SpecError.of(NO_ENGINE, f"{cluster} cannot be used: {str(error).splitlines()[0]}") from None
     numbers = range(workers)
-    return list(executor.map_array(share, [plan_file] * workers, [folder] * workers, numbers, [workers] * workers))
+    with _apart(folder / JOBS / "controllers.log"):
+        return list(executor.map_array(share, [plan_file] * workers, [folder] * workers, numbers, [workers] * workers))
+
+
+@contextmanager
+def _apart(log: Path) -> Iterator[None]:
+    """Processes started now write their errors to a file: submitit's controllers end Ctrl-C with a traceback each."""
+    ours = os.dup(STDERR)
+    try:
+        with log.open("ab") as file:
+            os.dup2(file.fileno(), STDERR)
+        yield
+    finally:
+        os.dup2(ours, STDERR)
+        os.close(ours)
 
 
 def finished(jobs: list[Any]) -> int:
-    """Wait for all jobs; how many runs they made. Raises SpecError that names the logs of a worker that failed."""
+    """Wait for all jobs; how many runs they made. Ctrl-C stops them, too.
+
+    Raises SpecError that names the logs of a worker that failed.
+    """
     made, failed = 0, []
-    for job in jobs:
-        if error := job.exception():
-            failed.append((job, _reason(str(error))))
-        else:
-            made += job.result()
+    try:
+        for job in jobs:
+            if error := job.exception():
+                failed.append((job, _reason(str(error))))
+            else:
+                made += job.result()
+    except KeyboardInterrupt:
+        for job in jobs:
+            job.cancel()
+        raise
     if failed:
         job, reason = failed[0]
         what = f"{len(failed)} of {len(jobs)} workers failed, the first with: {reason}"
