@@ -12,6 +12,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from .. import __version__
 from .backbone import Backbone
 from .family import Family
 from .grid import Grid
@@ -21,6 +22,9 @@ from .modules import another
 from .ops import aggregate, global_conv  # noqa: F401  FlopCounterMode reads the operators' formulas when it is made
 from .parts import Leaf
 from .resolve import Network
+
+# torch keeps compiled programs on disk, and does not see that an operator in them has another version now
+torch.compiler.config.cache_key_tag += f" mixspec {__version__}"
 
 
 def lower(network: Network, *, device: torch.device | str = "cpu", dtype: torch.dtype | None = None) -> Backbone:

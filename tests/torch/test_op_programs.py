@@ -7,6 +7,9 @@ import torch
 from agreement import same
 from torch import Tensor, nn
 
+import mixspec
+from mixspec.compiler.lower import lower
+
 from .users import Long, Predicted
 
 USERS = {"aggregation": (Predicted, (4, 6, 5)), "global convolution": (Long, (3, 5, 4))}
@@ -37,3 +40,8 @@ def test_compile_traces_into_one_graph(used: tuple[nn.Module, Tensor]) -> None:
 def test_compile_with_inductor(used: tuple[nn.Module, Tensor]) -> None:
     module, x = used
     torch.testing.assert_close(torch.compile(module, fullgraph=True)(x), module(x))
+
+
+def test_programs_kept_on_disk_belong_to_one_version() -> None:
+    assert lower, "imported, that is all it takes"
+    assert f"mixspec {mixspec.__version__}" in torch.compiler.config.cache_key_tag
