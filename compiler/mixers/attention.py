@@ -12,7 +12,6 @@ from ..grid import Grid
 from ..layer import Parts
 from ..mixer import Mixer, Traits, divides
 from ..parts import Linear
-from ..tiling import Tiling
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -53,15 +52,10 @@ class Attention(Mixer):
         from torch import channels_last
         from torch.nn.functional import scaled_dot_product_attention
 
-        from ..ops import attend
-
         batch, c, height, width = x.shape
-        tiling = Tiling.of(height, width, max(height, width))
         # with the channels of a token side by side, heads are views all the way to the output
-        qkv = m.qkv(x.contiguous(memory_format=channels_last))
-        if attend.fits(x, tiling):
-            return m.proj(attend.attend(qkv, tiling, self.head_channels, sums=True))
-        heads = qkv.flatten(2).unflatten(1, (3, c // self.head_channels, self.head_channels))
+        qkv = m.qkv(x.contiguous(memory_format=channels_last)).flatten(2)
+        heads = qkv.unflatten(1, (3, c // self.head_channels, self.head_channels))
         q, k, v = heads.transpose(-1, -2).unbind(1)
         y = scaled_dot_product_attention(q, k, v)
         return m.proj(y.transpose(-1, -2).reshape(batch, c, height, width))

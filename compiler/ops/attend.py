@@ -2,9 +2,9 @@
 
     y[p] = sum over q in p's window of softmax_q(query[p] . key[q] / sqrt(d) + bias[p, q] + mask[p, q]) * value[q]
 
-head by head; a window may be the whole map. It is the native form alone (`native_attention.cpp`), for CPUs, windows of
+head by head. It is the native form alone (`native_attention.cpp`), for CPUs, windows of
 up to `MOST` positions and single or double precision; `fits` says whether it can stand in for what torch has. Kept for
-backward are the weights, or only the logarithm of every row's sum.
+backward are the weights.
 """
 
 from __future__ import annotations
@@ -37,17 +37,11 @@ def fits(x: Tensor, tiling: Tiling) -> bool:
     )
 
 
-def attend(
-    qkv: Tensor, tiling: Tiling, head_channels: int, table: Tensor | None = None, *, sums: bool = False
-) -> Tensor:
+def attend(qkv: Tensor, tiling: Tiling, head_channels: int, table: Tensor | None = None) -> Tensor:
     """qkv (B, 3 C, H, W): queries, keys and values of all heads one after another, on a map of whole windows; table
     ((2 w - 1)^2, heads) of biases, see `tiles.position_bias`, or None. Returns (B, C, H, W), channels last.
-
-    With ``sums``, which takes neither table nor shift, the weights are computed again in backward.
     """
-    keep = "none"
-    if differentiated(qkv, *([] if table is None else [table])):
-        keep = "sums" if sums else "weights"
+    keep = differentiated(qkv, *([] if table is None else [table]))
     y: Tensor = _Attended.apply(qkv, table, tiling, head_channels, keep)[0]
     return y
 
@@ -89,7 +83,7 @@ def _bias(table: Tensor | None, tiling: Tiling) -> Tensor | None:
 class _Attended(torch.autograd.Function):
     @staticmethod
     def forward(
-        qkv: Tensor, table: Tensor | None, tiling: Tiling, head_channels: int, keep: str
+        qkv: Tensor, table: Tensor | None, tiling: Tiling, head_channels: int, keep: bool
     ) -> tuple[Tensor, Tensor]:
         order, bias, mask = _places(tiling, qkv.device), _bias(table, tiling), _mask(tiling, qkv.dtype)
         y, kept = torch.ops.mixspec.attend(qkv, order, bias, mask, head_channels, keep)
@@ -125,7 +119,7 @@ def _table_gradient(table: Tensor, tiling: Tiling, dbias: Tensor) -> Tensor:
 # as `torch.library.custom_op` would, which loads torch._dynamo when it is first called
 _library = torch.library.Library("mixspec", "FRAGMENT")
 _library.define(
-    "attend(Tensor qkv, Tensor order, Tensor? bias, Tensor? mask, int head_channels, str keep) -> (Tensor, Tensor)"
+    "attend(Tensor qkv, Tensor order, Tensor? bias, Tensor? mask, int head_channels, bool keep) -> (Tensor, Tensor)"
 )
 _library.define(
     "attend_backward(Tensor dy, Tensor qkv, Tensor order, Tensor kept, int head_channels, bool need_dbias) "

@@ -164,8 +164,8 @@ template <class T> struct Head {
 };
 
 template <class T>
-void attend(const T *qkv, const long *order, const T *bias, const T *mask, T *y, T *weights, T *norms, long from,
-            long to, const AttendSizes &s) {
+void attend(const T *qkv, const long *order, const T *bias, const T *mask, T *y, T *weights, long from, long to,
+            const AttendSizes &s) {
     const Head<T> any(s, order, from);
     const long P = s.positions, queries = any.queries, wide = any.wide, most = (P > 64 ? 2 : 4) * V<T>;
     std::vector<T> q(s.width * queries), k(P * wide), v(P * wide), w(P * most), out(P * wide);
@@ -185,35 +185,24 @@ void attend(const T *qkv, const long *order, const T *bias, const T *mask, T *y,
                     weights[(item * P + j) * P + b + p] = factors[b + p] * w[j * columns + p];
         }
         one.put(out.data(), factors.data(), y, 0, 1);
-        for (long p = 0; norms && p < P; p++) norms[item * P + p] = tops[p] - std::log(factors[p]);
     }
 }
 
-// `weights`, by keys, are kept from forward, or else made again from `norms`, which takes no bias and no mask.
+// `weights`, by keys, are kept from forward.
 template <class T>
-void attend_backward(const T *qkv, const long *order, const T *dy, const T *weights, const T *norms, T *dqkv, T *dbias,
-                     long from, long to, const AttendSizes &s) {
+void attend_backward(const T *qkv, const long *order, const T *dy, const T *weights, T *dqkv, T *dbias, long from,
+                     long to, const AttendSizes &s) {
     const Head<T> any(s, order, from);
     const long P = s.positions, queries = any.queries, wide = any.wide, vectors = queries / V<T>;
     std::vector<T> q(P * wide), k(P * wide), v(P * wide), grad(P * wide), turned(s.width * queries), out(P * wide);
-    std::vector<T> w(P * queries), dw(P * queries), sums(queries), norm(queries);
+    std::vector<T> w(P * queries), dw(P * queries), sums(queries);
     for (long item = from; item < to; item++) {
         const Head<T> one(s, order, item);
         one.rows(qkv, 0, 3, s.scale, q.data());
         one.rows(qkv, 1, 3, s.scale, k.data());
         one.rows(qkv, 2, 3, 1, v.data());
         one.rows(dy, 0, 1, 1, grad.data());
-        if (weights) {
-            for (long j = 0; j < P; j++) memcpy(&w[j * queries], weights + (item * P + j) * P, P * sizeof(T));
-        } else {
-            one.columns(qkv, 0, 3, 1, turned.data());
-            product<T>({k.data(), wide, 1}, turned.data(), queries, w.data(), queries, P, queries, s.width);
-            memcpy(norm.data(), norms + item * P, P * sizeof(T));
-            for (long j = 0; j < P; j++) {
-                vec<T> *row = (vec<T> *)&w[j * queries];
-                for (long n = 0; n < vectors; n++) row[n] = exponential(row[n] - ((const vec<T> *)norm.data())[n]);
-            }
-        }
+        for (long j = 0; j < P; j++) memcpy(&w[j * queries], weights + (item * P + j) * P, P * sizeof(T));
         product<T>({w.data(), queries, 1}, grad.data(), wide, out.data(), wide, P, wide, P);
         one.put(out.data(), nullptr, dqkv, 2, 3);
         one.columns(dy, 0, 1, 1, turned.data());
@@ -239,13 +228,12 @@ void attend_backward(const T *qkv, const long *order, const T *dy, const T *weig
 
 #define EXPORT(T)                                                                                                      \
     extern "C" void attend_##T(const T *qkv, const long *order, const T *bias, const T *mask, T *y, T *weights,        \
-                               T *norms, long from, long to, const AttendSizes *s) {                                   \
-        attend<T>(qkv, order, bias, mask, y, weights, norms, from, to, *s);                                            \
+                               long from, long to, const AttendSizes *s) {                                             \
+        attend<T>(qkv, order, bias, mask, y, weights, from, to, *s);                                                   \
     }                                                                                                                  \
-    extern "C" void attend_backward_##T(const T *qkv, const long *order, const T *dy, const T *weights,                \
-                                        const T *norms, T *dqkv, T *dbias, long from, long to,                         \
-                                        const AttendSizes *s) {                                                        \
-        attend_backward<T>(qkv, order, dy, weights, norms, dqkv, dbias, from, to, *s);                                 \
+    extern "C" void attend_backward_##T(const T *qkv, const long *order, const T *dy, const T *weights, T *dqkv,       \
+                                        T *dbias, long from, long to, const AttendSizes *s) {                          \
+        attend_backward<T>(qkv, order, dy, weights, dqkv, dbias, from, to, *s);                                        \
     }
 
 EXPORT(float)

@@ -31,30 +31,28 @@ SHARE, SIZES = [ctypes.c_long] * 2, ctypes.POINTER(_Sizes)
 
 
 def attend(
-    qkv: Tensor, order: Tensor, bias: Tensor | None, mask: Tensor | None, width: int, keep: str
+    qkv: Tensor, order: Tensor, bias: Tensor | None, mask: Tensor | None, width: int, keep: bool
 ) -> tuple[Tensor, Tensor]:
     """qkv (B, 3 C, H, W), order (windows, positions), bias (heads, positions, positions), mask (windows, positions,
-    positions). Returns (B, C, H, W), and what is kept for backward: "weights", "sums" or "none".
+    positions). Returns (B, C, H, W), and the weights, where backward will want them.
     """
     qkv, sizes = _last(qkv), _Sizes.of(qkv, order, width)
     y, kept = empty(qkv, order, width, keep)
     bias, mask = (None if one is None else _by_keys(one.to(qkv.dtype)) for one in (bias, mask))
-    pointers = [_at(one) for one in (qkv, order, bias, mask, y)]
-    pointers += [_at(kept) if keep == form else None for form in ("weights", "sums")]
-    function = native.function("attend", qkv.dtype, [*[ctypes.c_void_p] * 7, *SHARE, SIZES])
+    pointers = [_at(one) for one in (qkv, order, bias, mask, y, kept if keep else None)]
+    function = native.function("attend", qkv.dtype, [*[ctypes.c_void_p] * 6, *SHARE, SIZES])
     native.spread(lambda first, last: function(*pointers, first, last, sizes), _items(qkv, sizes))
     return y, kept
 
 
 def attend_backward(
-    dy: Tensor, qkv: Tensor, order: Tensor, kept: Tensor, width: int, need_dbias: bool
+    dy: Tensor, qkv: Tensor, order: Tensor, weights: Tensor, width: int, need_dbias: bool
 ) -> tuple[Tensor, Tensor]:
-    """Gradients of qkv and of the bias, from that of the result and from what was kept."""
+    """Gradients of qkv and of the bias, from that of the result and from the weights."""
     dy, qkv, sizes = _last(dy), _last(qkv), _Sizes.of(qkv, order, width)
     dqkv, dbias = empty_gradients(qkv, order, width, need_dbias)
-    form = (kept, None) if kept.ndim == 5 else (None, kept)
-    before = [_at(one) for one in (qkv, order, dy, *form, dqkv)]
-    function = native.function("attend_backward", qkv.dtype, [*[ctypes.c_void_p] * 7, *SHARE, SIZES])
+    before = [_at(one) for one in (qkv, order, dy, weights, dqkv)]
+    function = native.function("attend_backward", qkv.dtype, [*[ctypes.c_void_p] * 6, *SHARE, SIZES])
 
     def part(first: int, last: int) -> Tensor | None:
         own = qkv.new_zeros((sizes.heads, sizes.positions, sizes.row)) if need_dbias else None
@@ -67,12 +65,12 @@ def attend_backward(
     return dqkv, dbias
 
 
-def empty(qkv: Tensor, order: Tensor, width: int, keep: str) -> tuple[Tensor, Tensor]:
+def empty(qkv: Tensor, order: Tensor, width: int, keep: bool) -> tuple[Tensor, Tensor]:
     """The result of `attend`, to be filled."""
     (batch, c, height, columns), (windows, positions) = qkv.shape, order.shape
     y = qkv.new_empty((batch, height, columns, c // 3)).permute(0, 3, 1, 2)
-    rows = (batch, windows, c // 3 // width, positions)
-    return y, {"weights": qkv.new_empty((*rows, positions)), "sums": qkv.new_empty(rows)}.get(keep, unused(qkv))
+    weights = qkv.new_empty((batch, windows, c // 3 // width, positions, positions)) if keep else unused(qkv)
+    return y, weights
 
 
 def empty_gradients(qkv: Tensor, order: Tensor, width: int, need_dbias: bool) -> tuple[Tensor, Tensor]:
