@@ -19,6 +19,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -55,7 +56,42 @@ def spread(part: Callable[[int, int], Made], total: int, *, alone: bool = False)
     if threads == 1:
         return [part(0, total)]
     ends = [total * i // threads for i in range(threads + 1)]
-    return list(_pool(os.getpid(), threads).map(part, ends, ends[1:]))
+    shares = list(pairwise(ends))
+    if (parallel := _openmp()) is None:
+        return list(_pool(os.getpid(), threads).map(part, *zip(*shares, strict=True)))
+    return _in_a_team(parallel, part, shares)
+
+
+def _in_a_team(parallel: Any, part: Callable[[int, int], Made], shares: list[tuple[int, int]]) -> list[Made]:
+    """Every thread of a team takes the next share, until there is none."""
+    made: dict[int, Made] = {}
+    failed: list[BaseException] = []
+    left = iter(enumerate(shares))
+
+    @ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+    def work(_: int | None) -> None:
+        try:
+            for index, share in left:
+                made[index] = part(*share)
+        except BaseException as error:  # nothing may pass through the threads' own frames; it is raised below
+            failed.append(error)
+
+    parallel(work, None, len(shares), 0)
+    if failed:
+        raise failed[0]
+    return [made[index] for index in range(len(shares))]
+
+
+@cache
+def _openmp() -> Any:
+    """``GOMP_parallel`` of the OpenMP that torch has loaded, None where it is another one.
+
+    Torch's threads wait for their next work with open eyes, and threads of our own would share the cores with them.
+    """
+    function = getattr(ctypes.CDLL(None), "GOMP_parallel", None)
+    if function is not None:
+        function.restype, function.argtypes = None, [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
+    return function
 
 
 @cache
