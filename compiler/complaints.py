@@ -203,14 +203,8 @@ def _complaint(detail: ErrorDetails, cls: type[BaseModel]) -> PydanticCustomErro
     name = next((step for step in reversed(detail["loc"]) if step in all_keys(cls)), cls.__name__.lower())
     if kind in ("extra_forbidden", "missing"):
         name = str(detail["loc"][-1])
-    if kind == "extra_forbidden" and name in cls.model_fields:
-        what = f"{name} is given twice, as {cls.model_fields[name].alias} too"
-        return wrong(UNKNOWN_KEY, what, "keep one of them", key=True)
     if kind == "extra_forbidden":
-        letters = {full: field.alias or full for full, field in cls.model_fields.items()}
-        near = list(dict.fromkeys(letters.get(key, key) for key in meant(name, all_keys(cls))))
-        hint = offer(near, known_keys(cls))
-        return wrong(UNKNOWN_KEY, f"unknown key {name!r}", hint, key=True, nearest=near)
+        return _unknown(name, cls)
     given = short(detail["input"])
     if kind == "missing" and isinstance(detail["loc"][-1], int):
         return wrong(WRONG_VALUE, f"{detail['loc'][0]} cannot be {given}", _describe(cls, str(detail["loc"][0])))
@@ -237,6 +231,16 @@ def _complaint(detail: ErrorDetails, cls: type[BaseModel]) -> PydanticCustomErro
         return wrong(WRONG_VALUE, what, _describe(cls, name), nearest=_slug(str(detail["input"]), pattern))
     better = _bounded(context, detail["input"], cls, name)
     return wrong(WRONG_VALUE, f"{name}: {_lower(detail['msg'])}, not {given}", _describe(cls, name), nearest=better)
+
+
+def _unknown(key: str, cls: type[BaseModel]) -> PydanticCustomError:
+    """A key that is not known, or a known one under its other name beside the first."""
+    if key in cls.model_fields:
+        what = f"{key} is given twice, as {cls.model_fields[key].alias} too"
+        return wrong(UNKNOWN_KEY, what, "keep one of them", key=True)
+    letters = {full: field.alias or full for full, field in cls.model_fields.items()}
+    near = list(dict.fromkeys(letters.get(known, known) for known in meant(key, all_keys(cls))))
+    return wrong(UNKNOWN_KEY, f"unknown key {key!r}", offer(near, known_keys(cls)), key=True, nearest=near)
 
 
 def _slug(text: str, pattern: str) -> list[str]:

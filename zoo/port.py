@@ -86,7 +86,7 @@ def write(state: State, path: Path) -> None:
 
 def _unpickled(file: Path) -> Any:
     with file.open("rb") as stream, warnings.catch_warnings():  # torch names no file in its errors
-        warnings.simplefilter("ignore")  # torch's, about other ways to pickle
+        warnings.filterwarnings("ignore", "Detected pickle protocol", UserWarning)  # what follows says enough
         try:
             return torch.load(stream, map_location="cpu", weights_only=True)
         except pickle.UnpicklingError as error:
